@@ -1,0 +1,200 @@
+"""What a run's events add up to. ``apply`` is the only way a RunState changes.
+
+A cockpit, the command line and a test build the same state from the same lines. Liveness is
+not in the events: ``with_liveness`` adds what only the machine knows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cockpit.core import events as ev
+from cockpit.core.samples import MemorySample
+
+Status = Literal["starting", "running", "paused", "stopping", "stopped", "completed", "failed"]
+ACTIVE: frozenset[str] = frozenset({"starting", "running", "paused", "stopping"})
+
+RECENT_SAMPLES = 600
+RECENT_NOTES = 200
+
+
+@dataclass(slots=True)
+class RunState:
+    """Everything a screen or a summary shows of one run. Mutated by ``apply`` alone."""
+
+    status: Status = "starting"
+    phase: str = "starting"
+    attempt: int = 0
+    started_at: float | None = None
+    ended_at: float | None = None
+    last_event_at: float | None = None
+
+    supervisor: tuple[int, float] | None = None
+    trainer: tuple[int, float] | None = None
+    keep_awake: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    blas: str | None = None
+    loaded: ev.ModelLoaded | None = None
+
+    update: int = 0
+    updates: int | None = None
+    last: ev.Updated | None = None
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    learning_rates: list[tuple[int, float]] = field(default_factory=list)
+    grad_norms: list[tuple[int, float]] = field(default_factory=list)
+    validations: list[ev.Validated] = field(default_factory=list)
+    test: ev.Tested | None = None
+    checkpoints: list[ev.Checkpointed] = field(default_factory=list)
+    samples: list[ev.Sampled] = field(default_factory=list)
+    recent_speeds: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=20))
+    peak_bytes: int | None = None
+
+    memory: deque[tuple[float, MemorySample]] = field(
+        default_factory=lambda: deque(maxlen=RECENT_SAMPLES)
+    )
+    notes: deque[ev.Note] = field(default_factory=lambda: deque(maxlen=RECENT_NOTES))
+    acknowledged: dict[str, ev.Acknowledged] = field(default_factory=dict)
+    end: ev.Ended | None = None
+    diagnosis: ev.Diagnosis | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.status in ACTIVE
+
+    @property
+    def best_validation(self) -> ev.Validated | None:
+        return min(self.validations, key=lambda v: v.loss, default=None)
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Over the last updates, validation and checkpoint pauses left out."""
+        seconds = sum(s for s, _ in self.recent_speeds)
+        return sum(tokens for _, tokens in self.recent_speeds) / seconds if seconds else None
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds of training left at the recent pace; None until an update was timed."""
+        if not self.recent_speeds or self.updates is None or not self.active:
+            return None
+        pace = sum(s for s, _ in self.recent_speeds) / len(self.recent_speeds)
+        return pace * max(0, self.updates - self.update)
+
+
+def apply(state: RunState, event: ev.Event) -> RunState:
+    """The state after ``event``; ``state`` itself is updated and returned."""
+    state.last_event_at = event.t
+    match event:
+        case ev.Updated():
+            _apply_update(state, event)
+        case ev.MemorySampled():
+            state.memory.append((event.t, event.sample))
+        case ev.Started() | ev.TrainerStarted() | ev.SupervisorStarted():
+            _apply_start(state, event)
+        case ev.PhaseChanged():
+            state.phase = event.phase
+            if state.status == "starting" and event.phase in ("training", "validating"):
+                state.status = "running"
+        case ev.ModelLoaded():
+            state.loaded = event
+        case ev.Validated():
+            state.validations.append(event)
+        case ev.Tested():
+            state.test = event
+        case ev.Checkpointed():
+            state.checkpoints.append(event)
+        case ev.Sampled():
+            state.samples.append(event)
+        case ev.Note():
+            state.notes.append(event)
+        case ev.Paused() | ev.Resumed() | ev.Acknowledged():
+            _apply_control(state, event)
+        case ev.Ended() | ev.TrainerExited() | ev.SupervisorEnded():
+            _apply_end(state, event)
+    return state
+
+
+def _apply_update(state: RunState, event: ev.Updated) -> None:
+    state.update = event.update
+    state.last = event
+    state.losses.append((event.update, event.loss))
+    state.learning_rates.append((event.update, event.learning_rate))
+    if event.grad_norm is not None:
+        state.grad_norms.append((event.update, event.grad_norm))
+    state.recent_speeds.append((event.seconds, event.tokens))
+    state.peak_bytes = max(state.peak_bytes or 0, event.peak_bytes)
+    if state.status == "starting":
+        state.status = "running"
+
+
+def _apply_start(
+    state: RunState, event: ev.Started | ev.TrainerStarted | ev.SupervisorStarted
+) -> None:
+    identity = (event.pid, event.pid_created)
+    if state.started_at is None:
+        state.started_at = event.t
+    if isinstance(event, ev.SupervisorStarted):
+        state.supervisor = identity
+        state.keep_awake = event.keep_awake
+        return
+    if event.attempt != state.attempt:
+        state.attempt = event.attempt
+        state.status, state.phase = "starting", "starting"
+        state.end = state.diagnosis = state.ended_at = None
+        state.recent_speeds.clear()
+    state.trainer = identity
+    if isinstance(event, ev.Started):
+        state.device, state.dtype, state.blas = event.device, event.dtype, event.blas
+        state.update, state.updates = event.update, event.updates
+        _forget_after(state, event.update)
+
+
+def _forget_after(state: RunState, update: int) -> None:
+    """A new attempt starts from a checkpoint: what was lost after it is not the run's curve."""
+    for series in (state.losses, state.learning_rates, state.grad_norms):
+        while series and series[-1][0] > update:
+            series.pop()
+    while state.validations and state.validations[-1].update > update:
+        state.validations.pop()
+
+
+def _apply_control(state: RunState, event: ev.Paused | ev.Resumed | ev.Acknowledged) -> None:
+    if isinstance(event, ev.Paused):
+        state.status = "paused"
+    elif isinstance(event, ev.Resumed):
+        state.status = "running"
+    else:
+        state.acknowledged[event.id] = event
+        if event.accepted and event.action == "stop":
+            state.status = "stopping"
+
+
+def _apply_end(state: RunState, event: ev.Ended | ev.TrainerExited | ev.SupervisorEnded) -> None:
+    if isinstance(event, ev.Ended):
+        state.end = event
+        state.status = event.status
+        state.update = event.update
+        state.ended_at = event.t
+        state.peak_bytes = max(state.peak_bytes or 0, event.peak_bytes or 0) or None
+    elif isinstance(event, ev.TrainerExited) and state.end is None:
+        state.status = "failed"
+        state.ended_at = event.t
+        state.diagnosis = event.diagnosis
+
+
+DIED = ev.Diagnosis(
+    kind="unknown",
+    title="The trainer is gone and left no last word",
+    remedy="Its last complete checkpoint is intact.",
+)
+
+
+def with_liveness(state: RunState, *, trainer_alive: bool, supervisor_alive: bool) -> RunState:
+    """Corrects a state whose processes are dead: what is not running never shows as running."""
+    if state.active and not trainer_alive and not supervisor_alive:
+        state.status = "failed"
+        state.ended_at = state.last_event_at
+        state.diagnosis = state.diagnosis or DIED
+    return state

@@ -1,0 +1,166 @@
+"""The run directory's layout: the only interface between a run and whoever watches it."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cockpit.core.plan import RunPlan
+from cockpit.errors import CockpitError
+from cockpit.system import plan_file
+from cockpit.system.home import runs_folder
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """Paths inside one run directory. Creating the object touches nothing on disk."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def plan_path(self) -> Path:
+        return self.path / "plan.toml"
+
+    @property
+    def supervisor_events(self) -> Path:
+        return self.path / "supervisor.jsonl"
+
+    @property
+    def supervisor_log(self) -> Path:
+        return self.path / "supervisor.log"
+
+    @property
+    def control(self) -> Path:
+        return self.path / "control.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def adapters(self) -> Path:
+        return self.path / "adapters"
+
+    def attempt(self, number: int) -> AttemptDir:
+        return AttemptDir(self.path / "attempts" / f"{number:03d}")
+
+    def attempts(self) -> list[AttemptDir]:
+        """Existing attempts, oldest first."""
+        folder = self.path / "attempts"
+        if not folder.is_dir():
+            return []
+        return [AttemptDir(p) for p in sorted(folder.iterdir()) if re.fullmatch(r"\d{3,}", p.name)]
+
+    def plan(self) -> RunPlan:
+        """The plan that was asked for; CockpitError if the file is missing or damaged."""
+        return plan_file.read(self.plan_path)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptDir:
+    """One start of the trainer: its plan, its events, its log."""
+
+    path: Path
+
+    @property
+    def number(self) -> int:
+        return int(self.path.name)
+
+    @property
+    def plan_path(self) -> Path:
+        return self.path / "plan.toml"
+
+    @property
+    def forecast_path(self) -> Path:
+        return self.path / "forecast.json"
+
+    @property
+    def trainer_events(self) -> Path:
+        return self.path / "trainer.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "train.log"
+
+    def plan(self) -> RunPlan:
+        return plan_file.read(self.plan_path)
+
+    def forecast(self) -> dict[str, Any] | None:
+        """The forecast this attempt was launched with, or None if there was none."""
+        try:
+            document = json.loads(self.forecast_path.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return document if isinstance(document, dict) else None
+
+
+def create(plan: RunPlan, forecast: dict[str, Any] | None = None) -> RunDir:
+    """A new run directory with its first attempt ready to start."""
+    folder = runs_folder()
+    run = RunDir(folder / _new_name(plan))
+    try:
+        run.path.mkdir(parents=True)
+        plan_file.write(plan, run.plan_path)
+        add_attempt(run, plan, forecast)
+    except OSError as error:
+        raise CockpitError(
+            "The run could not be created",
+            f"{error.filename or folder}: {error.strerror}",
+            "Free some space or make the folder writable, or set COCKPIT_HOME to another one.",
+        ) from error
+    return run
+
+
+def add_attempt(run: RunDir, plan: RunPlan, forecast: dict[str, Any] | None = None) -> AttemptDir:
+    """The next attempt's folder, with the plan it runs with."""
+    existing = run.attempts()
+    attempt = run.attempt(existing[-1].number + 1 if existing else 1)
+    attempt.path.mkdir(parents=True)
+    plan_file.write(plan, attempt.plan_path)
+    if forecast is not None:
+        attempt.forecast_path.write_text(json.dumps(forecast))
+    return attempt
+
+
+def all_runs() -> list[RunDir]:
+    """Every run directory, newest first."""
+    folder = runs_folder()
+    if not folder.is_dir():
+        return []
+    found = [RunDir(p) for p in folder.iterdir() if (p / "plan.toml").is_file()]
+    return sorted(found, key=lambda run: run.name, reverse=True)
+
+
+def find(name: str) -> RunDir:
+    """A run by name, unambiguous part of a name, path, or ``latest``."""
+    if Path(name).is_dir() and (Path(name) / "plan.toml").is_file():
+        return RunDir(Path(name).absolute())
+    runs = all_runs()
+    if name == "latest" and runs:
+        return runs[0]
+    matches = [run for run in runs if run.name == name] or [r for r in runs if name in r.name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        names = ", ".join(run.name for run in matches[:5])
+        raise CockpitError(f"Several runs match {name!r}", names, "Give more of the name.")
+    raise CockpitError(
+        f"No run matches {name!r}",
+        f"looked in {runs_folder()}",
+        "List them with: cockpit runs",
+    )
+
+
+def _new_name(plan: RunPlan) -> str:
+    label = plan.name or Path(plan.model).name
+    slug = re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-.")[:40] or "run"
+    return f"{time.strftime('%Y%m%d-%H%M')}-{slug}-{secrets.token_hex(2)}"
