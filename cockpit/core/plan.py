@@ -132,6 +132,10 @@ class RunPlan(PlanModel):
     test: bool = Field(False, description="Evaluate on test.jsonl after training.")
     test_batches: CountOrAll = Field(500, description="Test micro-batches; -1 is all.")
 
+    sample_prompts: tuple[str, ...] = Field(
+        (), description="Prompts answered before the first and after the last update."
+    )
+
     resume_adapter_file: str | None = Field(
         None, description="Start from these adapter weights (weights only)."
     )

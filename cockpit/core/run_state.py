@@ -97,6 +97,20 @@ def apply(state: RunState, event: ev.Event) -> RunState:
             state.phase = event.phase
             if state.status == "starting" and event.phase in ("training", "validating"):
                 state.status = "running"
+        case ev.Paused() | ev.Resumed() | ev.Acknowledged():
+            _apply_control(state, event)
+        case ev.Ended() | ev.TrainerExited() | ev.SupervisorEnded():
+            _apply_end(state, event)
+        case _:
+            _keep(state, event)
+    return state
+
+
+def _keep(
+    state: RunState,
+    event: ev.ModelLoaded | ev.Validated | ev.Tested | ev.Checkpointed | ev.Sampled | ev.Note,
+) -> None:
+    match event:
         case ev.ModelLoaded():
             state.loaded = event
         case ev.Validated():
@@ -109,11 +123,6 @@ def apply(state: RunState, event: ev.Event) -> RunState:
             state.samples.append(event)
         case ev.Note():
             state.notes.append(event)
-        case ev.Paused() | ev.Resumed() | ev.Acknowledged():
-            _apply_control(state, event)
-        case ev.Ended() | ev.TrainerExited() | ev.SupervisorEnded():
-            _apply_end(state, event)
-    return state
 
 
 def _apply_update(state: RunState, event: ev.Updated) -> None:
@@ -140,15 +149,19 @@ def _apply_start(
         state.keep_awake = event.keep_awake
         return
     if event.attempt != state.attempt:
-        state.attempt = event.attempt
-        state.status, state.phase = "starting", "starting"
-        state.end = state.diagnosis = state.ended_at = None
-        state.recent_speeds.clear()
+        _begin_attempt(state, event.attempt)
     state.trainer = identity
     if isinstance(event, ev.Started):
         state.device, state.dtype, state.blas = event.device, event.dtype, event.blas
         state.update, state.updates = event.update, event.updates
         _forget_after(state, event.update)
+
+
+def _begin_attempt(state: RunState, attempt: int) -> None:
+    state.attempt = attempt
+    state.status, state.phase = "starting", "starting"
+    state.end = state.diagnosis = state.ended_at = None
+    state.recent_speeds.clear()
 
 
 def _forget_after(state: RunState, update: int) -> None:
@@ -172,6 +185,9 @@ def _apply_control(state: RunState, event: ev.Paused | ev.Resumed | ev.Acknowled
 
 
 def _apply_end(state: RunState, event: ev.Ended | ev.TrainerExited | ev.SupervisorEnded) -> None:
+    if isinstance(event, ev.TrainerExited) and event.attempt > state.attempt:
+        # It could not even be started, so its exit is the first that is heard of it.
+        _begin_attempt(state, event.attempt)
     if isinstance(event, ev.Ended):
         state.end = event
         state.status = event.status

@@ -6,10 +6,13 @@ died there. Readers leave it for later; a writer that comes after starts a line 
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 CHUNK_BYTES = 1 << 20
+# No event is this long; what is longer is damage and is passed over.
+LINE_LIMIT_BYTES = 16 << 20
 
 
 def append(path: Path, line: bytes) -> None:
@@ -19,9 +22,34 @@ def append(path: Path, line: bytes) -> None:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             line = b"\n" + line
-        os.write(descriptor, line)
+        if os.write(descriptor, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(descriptor)
+
+
+def ends(path: Path, head_bytes: int, tail_bytes: int) -> list[bytes]:
+    """Complete lines from the start and the end of a file, in order and each once.
+
+    An empty list if there is no such file; raises OSError if it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= head_bytes + tail_bytes:
+                head, tail = file.read(head_bytes + tail_bytes), b""
+            else:
+                head = file.read(head_bytes)
+                # One byte more tells whether the tail starts with a whole line.
+                file.seek(size - tail_bytes - 1)
+                tail = file.read(tail_bytes + 1).partition(b"\n")[2]
+    except FileNotFoundError:
+        return []
+    return [line for block in (head, tail) for line in _complete(block)]
+
+
+def _complete(block: bytes) -> list[bytes]:
+    return block[: block.rfind(b"\n") + 1].split(b"\n")[:-1]
 
 
 class Tail:
@@ -45,6 +73,10 @@ class Tail:
                 block = file.read(limit_bytes)
                 while block and b"\n" not in block:
                     more = file.read(limit_bytes)
+                    if len(block) > LINE_LIMIT_BYTES:
+                        # Its rest comes as a line of its own, which no reader understands.
+                        self.offset += len(block)
+                        return [b""]
                     if not more:
                         return []
                     block += more
@@ -52,4 +84,4 @@ class Tail:
             return []
         end = block.rfind(b"\n") + 1
         self.offset += end
-        return block[:end].splitlines()
+        return _complete(block)

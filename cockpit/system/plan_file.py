@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 import tomllib
 from pathlib import Path
@@ -31,7 +30,7 @@ def write(plan: RunPlan, path: Path) -> None:
     """Writes ``plan`` as TOML, beside and renamed, so a reader never sees half of it."""
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(tomli_w.dumps(plan.model_dump(exclude_none=True)).encode())
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def read(path: Path) -> RunPlan:

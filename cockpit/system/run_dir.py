@@ -15,6 +15,9 @@ from cockpit.errors import CockpitError
 from cockpit.system import plan_file
 from cockpit.system.home import runs_folder
 
+# Any of these makes a folder a run.
+_PARTS = ("plan.toml", "attempts", "supervisor.jsonl")
+
 
 @dataclass(frozen=True, slots=True)
 class RunDir:
@@ -132,12 +135,21 @@ def add_attempt(run: RunDir, plan: RunPlan, forecast: dict[str, Any] | None = No
 
 
 def all_runs() -> list[RunDir]:
-    """Every run directory, newest first."""
+    """Every run directory, newest first; damaged ones too."""
     folder = runs_folder()
     if not folder.is_dir():
         return []
-    found = [RunDir(p) for p in folder.iterdir() if (p / "plan.toml").is_file()]
-    return sorted(found, key=lambda run: run.name, reverse=True)
+    found = [RunDir(p) for p in folder.iterdir() if any((p / part).exists() for part in _PARTS)]
+    return sorted(found, key=_age, reverse=True)
+
+
+def _age(run: RunDir) -> tuple[str, int, str]:
+    """Orders runs by creation: the minute in the name, then the plan, which is never rewritten."""
+    try:
+        written = run.plan_path.stat().st_mtime_ns
+    except OSError:
+        written = 0
+    return run.name[: len("YYYYmmdd-HHMM")], written, run.name
 
 
 def find(name: str) -> RunDir:

@@ -1,0 +1,32 @@
+"""The loss curve as text, for the end of a plain run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from cockpit.core.run_state import RunState
+
+
+def plotted(state: RunState) -> str | None:
+    """Training and validation loss over updates, drawn by plotext; None without a curve."""
+    if len(state.losses) < 2:
+        return None
+    import plotext
+
+    width = min(100, shutil.get_terminal_size((80, 24)).columns)
+    plotext.clear_figure()
+    plotext.plotsize(width, 18)
+    plotext.plot(*zip(*state.losses, strict=True), label="train", marker="braille")
+    if state.validations:
+        updates = [validation.update for validation in state.validations]
+        losses = [validation.loss for validation in state.validations]
+        plotext.scatter(updates, losses, label="validation", marker="x")
+    plotext.xlabel("update")
+    plotext.title("loss")
+    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    if not coloured:
+        plotext.theme("clear")
+    drawing = str(plotext.build())
+    return drawing if coloured else str(plotext.uncolorize(drawing))

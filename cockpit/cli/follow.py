@@ -1,0 +1,124 @@
+"""Following a run as lines: for logs, pipes, screen readers and ``cockpit train``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from cockpit.cli.output import duration, gigabytes, number, say
+from cockpit.core import events as ev
+from cockpit.core.plan import RunPlan
+from cockpit.core.run_state import RunState
+from cockpit.system.observe import RunWatcher
+from cockpit.system.run_dir import RunDir
+
+POLL_SECONDS = 0.3
+
+
+@dataclass(slots=True)
+class Printed:
+    """How much of a RunState has been said already."""
+
+    update: int = 0
+    validations: int = 0
+    checkpoints: int = 0
+    samples: int = 0
+    said_notes: float = 0.0
+    phase: str = ""
+
+
+def follow(run: RunDir) -> RunState:
+    """Prints progress to standard error until the run has ended, and returns its state."""
+    watcher = RunWatcher(run)
+    report_every = run.plan().in_updates(run.plan().steps_per_report)
+    printed = Printed()
+    while True:
+        state = watcher.poll()
+        print_progress(state, printed, report_every)
+        if not state.active and watcher.caught_up:
+            return state
+        time.sleep(POLL_SECONDS)
+
+
+def print_progress(state: RunState, printed: Printed, report_every: int) -> None:
+    """Says what is new in ``state`` since the last call."""
+    for note in state.notes:
+        if note.t > printed.said_notes:
+            say(f"{note.level}: {note.message}" + (f"\n  -> {note.remedy}" if note.remedy else ""))
+            printed.said_notes = note.t
+    if state.phase != printed.phase and state.phase in ("loading", "compiling", "testing"):
+        say(f"{state.phase} ...")
+    printed.phase = state.phase
+    _print_updates(state, printed, report_every)
+    for validation in state.validations[printed.validations :]:
+        say(validation_line(validation, state))
+    printed.validations = len(state.validations)
+    for checkpoint in state.checkpoints[printed.checkpoints :]:
+        say(f"{_at(checkpoint.update, state)}  checkpoint ({checkpoint.reason})")
+    printed.checkpoints = len(state.checkpoints)
+
+
+def _print_updates(state: RunState, printed: Printed, report_every: int) -> None:
+    last = state.last
+    if last is None or last.update <= printed.update:
+        return
+    due = last.update // report_every > printed.update // report_every
+    if due or last.update == state.updates or not state.active:
+        printed.update = last.update
+        rate = state.tokens_per_second
+        say(
+            f"{_at(last.update, state)}  loss {last.loss:.3f}  rate {last.learning_rate:.2e}  "
+            f"{number(rate, 0)} tokens/s  peak {gigabytes(state.peak_bytes)}  "
+            f"left {duration(state.eta_seconds)}"
+        )
+
+
+def validation_line(validation: ev.Validated, state: RunState) -> str:
+    best = "  best" if validation.best else ""
+    return f"{_at(validation.update, state)}  validation loss {validation.loss:.3f}{best}"
+
+
+def _at(update: int, state: RunState) -> str:
+    total = str(state.updates) if state.updates else "?"
+    return f"update {update:>{len(total)}}/{total}"
+
+
+def print_samples(state: RunState) -> None:
+    """Each sampled prompt with its first and its last answer."""
+    prompts = list(dict.fromkeys(sample.prompt for sample in state.samples))
+    for prompt in prompts:
+        answers = [sample for sample in state.samples if sample.prompt == prompt]
+        say(f'\n"{prompt}"')
+        for label, answer in (("before", answers[0]), ("after", answers[-1])):
+            say(f"  {label:<6} (update {answer.update}): {answer.text.strip()}")
+
+
+def print_ending(run: RunDir, plan: RunPlan, state: RunState) -> None:
+    """The last lines: how it ended, what it left, what to do next."""
+    seconds = None
+    if state.started_at is not None and state.ended_at is not None:
+        seconds = state.ended_at - state.started_at
+    first, last = (state.losses[0][1], state.losses[-1][1]) if state.losses else (None, None)
+    say(
+        f"\n{state.status} after {state.update} updates in {duration(seconds)}: "
+        f"loss {number(first)} -> {number(last)}, peak {gigabytes(state.peak_bytes)}"
+    )
+    if state.status == "failed":
+        _print_failure(state)
+    if state.checkpoints:
+        say(f"adapters: {run.adapters}")
+        say(f"use them: mlx_lm.generate --model {plan.model} --adapter-path {run.adapters} ...")
+
+
+def _print_failure(state: RunState) -> None:
+    if state.end is not None:
+        lines = [state.end.title, state.end.message]
+        remedy = state.end.remedy
+    else:
+        diagnosis = state.diagnosis
+        lines = [diagnosis.title, *diagnosis.evidence] if diagnosis else []
+        remedy = diagnosis.remedy if diagnosis else ""
+    for line in filter(None, lines):
+        say(f"  {line}")
+    if remedy:
+        say(f"  -> {remedy}")

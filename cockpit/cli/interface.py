@@ -1,0 +1,33 @@
+"""Opening the full-screen interface, when there is a terminal for it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from cockpit.errors import CockpitError
+from cockpit.system.run_dir import RunDir
+
+
+def on_a_terminal() -> bool:
+    """Whether a full-screen program can be shown here."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def open_interface(arguments: argparse.Namespace) -> int:
+    if not on_a_terminal():
+        raise CockpitError(
+            "The interface needs a terminal",
+            "standard input or standard error is not one (or TERM=dumb)",
+            "Use a command instead: cockpit demo, cockpit train, cockpit runs; see cockpit --help",
+        )
+    return show(None)
+
+
+def show(run: RunDir | None) -> int:
+    """Opens the interface, on ``run`` if there is one, and returns when it is left."""
+    from cockpit import ui
+
+    ui.run("choose" if run is None else run)
+    return 0

@@ -1,0 +1,108 @@
+"""Plan fields as flags: generated from RunPlan, so that they cannot drift apart."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from cockpit.core.plan import LoraParameters, RunPlan, iters_for_epochs
+from cockpit.errors import CockpitError
+from cockpit.system import plan_file
+
+# Fields with a shape of their own; --set reaches them all.
+_NOT_FLAGS = frozenset({"lora_parameters", "lr_schedule", "optimizer_config", "hf_dataset"})
+_LISTS = frozenset({"keys", "sample_prompts"})
+
+
+def add_plan_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--batch-size`` and the rest; a flag that is not given changes nothing."""
+    group = parser.add_argument_group("plan", "mlx-lm's own names; the defaults are mlx-lm's too")
+    for name, field in RunPlan.model_fields.items():
+        if name not in _NOT_FLAGS:
+            _add_flag(group, name, field)
+    for name, field in LoraParameters.model_fields.items():
+        _add_flag(group, name, field)
+    group.add_argument(
+        "--epochs", type=float, metavar="N", help="Sets iters from the size of train.jsonl."
+    )
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="Any field, in TOML: --set 'optimizer_config.adamw.weight_decay=0.1'",
+    )
+
+
+def _add_flag(group: Any, name: str, field: FieldInfo) -> None:
+    flag = "--" + name.replace("_", "-")
+    shown = "" if field.default in (None, "", ()) else f" [{field.default}]"
+    text = ((field.description or "") + shown).replace("%", "%%")
+    if field.annotation is bool:
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+    elif name in _LISTS:
+        group.add_argument(flag, nargs="+", default=None, metavar="TEXT", help=text)
+    else:
+        group.add_argument(flag, default=None, metavar=name.upper().split("_")[-1], help=text)
+
+
+def plan_from_arguments(arguments: argparse.Namespace) -> RunPlan:
+    """The plan file or mlx-lm YAML, if any, with the flags on top."""
+    fields: dict[str, Any] = {}
+    sources = [Path(p) for p in (arguments.plan, arguments.config) if p]
+    for source in sources:
+        _merge(fields, plan_file.read_fields(source))
+    _merge(fields, _given_flags(arguments))
+    for assignment in arguments.set:
+        _merge(fields, _parse_assignment(assignment))
+    if "model" not in fields:
+        raise CockpitError(
+            "No model was named",
+            "a plan needs a model and a data set",
+            "Try: cockpit train --model nano --data FOLDER, or open the cockpit with: cockpit",
+        )
+    plan = plan_file.validate(fields, " + ".join(map(str, sources)) or "command line")
+    return _with_epochs(plan, arguments.epochs)
+
+
+def _given_flags(arguments: argparse.Namespace) -> dict[str, Any]:
+    given = vars(arguments)
+    fields = {n: given[n] for n in RunPlan.model_fields if given.get(n) is not None}
+    lora = {n: given[n] for n in LoraParameters.model_fields if given.get(n) is not None}
+    return fields | ({"lora_parameters": lora} if lora else {})
+
+
+def _parse_assignment(assignment: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(assignment)
+    except tomllib.TOMLDecodeError as error:
+        raise CockpitError(
+            "--set could not be read",
+            f"{assignment}: {error}",
+            "Write FIELD=VALUE in TOML; text needs quotes: --set 'optimizer=\"adamw\"'",
+        ) from error
+
+
+def _merge(into: dict[str, Any], other: dict[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _with_epochs(plan: RunPlan, epochs: float | None) -> RunPlan:
+    if epochs is None:
+        return plan
+    if epochs <= 0:
+        raise CockpitError("--epochs must be more than 0", f"got {epochs}", "Give 1 or more.")
+    from cockpit.system import dataset
+
+    examples = dataset.inspect(Path(plan.data)).train_examples
+    return plan.with_changes(
+        iters=iters_for_epochs(epochs, examples, plan.batch_size, plan.grad_accumulation_steps)
+    )

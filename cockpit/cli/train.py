@@ -1,0 +1,60 @@
+"""``cockpit train``: prepare, forecast, launch, follow."""
+
+from __future__ import annotations
+
+import argparse
+
+from cockpit.cli import curve, follow, output
+from cockpit.cli.plan_arguments import plan_from_arguments
+from cockpit.core.plan import RunPlan
+from cockpit.core.run_state import RunState
+from cockpit.system import launcher, observe, preflight, run_dir
+from cockpit.system.run_dir import RunDir
+
+# Ended.kind of a run that could never have worked as asked.
+WRONG_REQUEST = frozenset({"plan", "model", "data"})
+
+
+def train(arguments: argparse.Namespace) -> int:
+    plan = preflight.prepare(plan_from_arguments(arguments))
+    run = launch(plan, anyway=arguments.anyway)
+    if arguments.detach:
+        output.say(f"{run.name} is training in the background.")
+        output.say(f"watch it: cockpit attach {run.name}   stop it: cockpit stop {run.name}")
+        if arguments.json:
+            output.print_json(observe.summary(run).document())
+        return 0
+    return follow_to_the_end(run, as_json=arguments.json)
+
+
+def launch(plan: RunPlan, *, anyway: bool) -> RunDir:
+    """Creates the run directory and starts its supervisor; says what was forecast."""
+    from cockpit.cli import forecasting
+
+    forecast = forecasting.before_launch(plan, anyway=anyway)
+    run = run_dir.create(plan, forecast)
+    launcher.launch(run)
+    return run
+
+
+def follow_to_the_end(run: RunDir, *, as_json: bool) -> int:
+    """Follows ``run`` and reports its end; Ctrl-C leaves it training."""
+    output.say(f"run {run.name}: Ctrl-C leaves it training; stop it with: cockpit stop {run.name}")
+    try:
+        state = follow.follow(run)
+    except KeyboardInterrupt:
+        output.say(f"\nTraining goes on in the background: cockpit attach {run.name}")
+        raise
+    follow.print_samples(state)
+    if not as_json and (drawing := curve.plotted(state)):
+        print(drawing, flush=True)
+    follow.print_ending(run, run.plan(), state)
+    if as_json:
+        output.print_json(observe.summary(run).document())
+    return exit_code(state)
+
+
+def exit_code(state: RunState) -> int:
+    if state.status != "failed":
+        return 0
+    return 2 if state.end is not None and state.end.kind in WRONG_REQUEST else 1

@@ -1,0 +1,88 @@
+"""The trainer as the supervisor sees it: started here, or found alive and adopted."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from cockpit.errors import CockpitError
+from cockpit.system import process
+from cockpit.system.process import Identity
+from cockpit.system.run_dir import AttemptDir, RunDir
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """``code`` as the shell counts it, ``signal`` by name; both None if nobody could see."""
+
+    code: int | None = None
+    signal: str | None = None
+
+
+class Trainer:
+    """A trainer process. ``child`` is there only if this supervisor started it."""
+
+    def __init__(self, who: Identity, child: subprocess.Popen[bytes] | None = None):
+        self.who = who
+        self._child = child
+
+    def exit(self) -> Exit | None:
+        """How it ended, or None while it runs."""
+        if self._child is None:
+            return None if process.is_alive(self.who) else Exit()
+        code = self._child.poll()
+        if code is None:
+            return None
+        return Exit(code) if code >= 0 else Exit(128 - code, signal_name(-code))
+
+    def terminate(self) -> bool:
+        """SIGTERM, which a trainer takes as a stop; False if it is gone already."""
+        return process.send_signal(self.who, signal.SIGTERM)
+
+    def kill(self) -> bool:
+        """SIGKILL to the trainer and all that it leads; False if it is gone already."""
+        return process.send_signal(self.who, signal.SIGKILL, group=True)
+
+
+def start(run: RunDir, attempt: AttemptDir) -> Trainer:
+    """Starts the trainer in a session of its own, so that it outlives this process.
+
+    ``COCKPIT_TRAINER_COMMAND`` replaces ``python -m cockpit.trainer`` (a launcher such as
+    mlx.launch, or a stand-in); the run's path and the attempt's number follow it. Raises
+    CockpitError if it cannot be started.
+    """
+    command = [*_command(), str(run.path), str(attempt.number)]
+    try:
+        with attempt.log.open("ab") as log:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise CockpitError(
+            "The trainer could not be started",
+            f"{shlex.join(command)}: {error.strerror}",
+            "Check the installation with: cockpit doctor",
+        ) from error
+    # A child cannot vanish before it is waited for, so its start time is always there.
+    who = process.identity(child.pid)
+    return Trainer(who or (child.pid, 0.0), child)
+
+
+def _command() -> list[str]:
+    chosen = shlex.split(os.environ.get("COCKPIT_TRAINER_COMMAND", ""))
+    return chosen or [sys.executable, "-m", "cockpit.trainer"]
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

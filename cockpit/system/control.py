@@ -1,0 +1,128 @@
+"""Asking a run to do something: commands are lines appended to its control.jsonl."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Iterable
+from typing import Literal
+
+from cockpit.core.events import Action, Command, parse_command
+from cockpit.errors import CockpitError
+from cockpit.system import history, jsonl, launcher, liveness, process
+from cockpit.system.run_dir import RunDir
+from cockpit.system.summary import digest
+
+# From the first stop until a second one terminates: an update and a checkpoint fit in it.
+GRACE_SECONDS = 10.0
+# From a termination until a further stop kills.
+KILL_AFTER_SECONDS = 5.0
+
+Step = Literal["ask", "terminate", "kill"]
+
+
+def send(
+    run: RunDir,
+    action: Action,
+    *,
+    prompt: str | None = None,
+    value: float | None = None,
+    sender: str = "",
+) -> Command:
+    """Appends a command for the trainer and returns it; its id comes back in the answer."""
+    command = Command(
+        id=secrets.token_hex(6), action=action, prompt=prompt, value=value, sender=sender
+    )
+    try:
+        jsonl.append(run.control, command.line())
+    except OSError as error:
+        raise CockpitError(
+            "The command could not be written",
+            f"{run.control}: {error.strerror}",
+            "Free some space or make the run's folder writable.",
+            exit_code=1,
+        ) from error
+    return command
+
+
+def stop(run: RunDir, *, sender: str = "") -> str:
+    """Asks a run to stop, harder each time, and says in a few words what happens next.
+
+    The trainer obeys the first stop after its update. The supervisor acts on those that follow;
+    one that died is replaced first. Nothing is written when there is nothing to stop or when it
+    is too early to press harder.
+    """
+    state = digest(run)
+    running = state.active and liveness.supervisor_is_alive(run, state)
+    if not running and not process.is_alive(state.trainer):
+        return f"nothing to stop: the run is {state.status}"
+    now = time.time()
+    before = escalation(StopFollower(run, trainer_since(run)).times())
+    if before and (wait := _seconds_left(before, now)) > 0:
+        harder = "terminate" if len(before) == 1 else "kill"
+        return f"too early to {harder} it: it was asked {now - before[-1][0]:.0f} s ago, " + (
+            f"wait {wait:.0f} s more"
+        )
+    send(run, "stop", sender=sender)
+    if not before:
+        # The trainer obeys this one by itself, so a supervisor that cannot start is no obstacle.
+        with contextlib.suppress(CockpitError):
+            launcher.launch(run)
+        return "asked to finish the update, checkpoint and exit"
+    launcher.launch(run)
+    return "terminating the trainer" if len(before) == 1 else "killing the trainer"
+
+
+def escalation(stops: Iterable[float]) -> list[tuple[float, Step]]:
+    """The stops that count, out of the times of all, and what each one does.
+
+    A stop inside the grace period of the one before it is a repetition and counts for nothing.
+    """
+    steps: list[tuple[float, Step]] = []
+    for when in sorted(stops):
+        if not steps:
+            steps.append((when, "ask"))
+        elif when - steps[-1][0] >= _patience(len(steps)):
+            steps.append((when, "terminate" if len(steps) == 1 else "kill"))
+    return steps
+
+
+class StopFollower:
+    """The times of the stops meant for the trainer that came under watch at ``since``."""
+
+    def __init__(self, run: RunDir, since: float):
+        self._tail = jsonl.Tail(run.control)
+        self._since = since
+        self._times: list[float] = []
+
+    def times(self) -> list[float]:
+        """All so far; reads only what is new. Raises OSError if the file cannot be read."""
+        while lines := self._tail.read():
+            commands = filter(None, map(parse_command, lines))
+            self._times += [c.t for c in commands if c.action == "stop" and c.t >= self._since]
+        return self._times
+
+
+def trainer_since(run: RunDir) -> float:
+    """From when on stops are meant for the newest trainer: all of them, in a first attempt."""
+    known = list(history.trainers(run).values())
+    return known[-1].since if known and known[-1].attempt > 1 else 0.0
+
+
+def grace_seconds() -> float:
+    """``COCKPIT_GRACE_SECONDS`` if set (tests do), else GRACE_SECONDS."""
+    try:
+        return float(os.environ["COCKPIT_GRACE_SECONDS"])
+    except (KeyError, ValueError):
+        return GRACE_SECONDS
+
+
+def _patience(steps_so_far: int) -> float:
+    grace = grace_seconds()
+    return grace if steps_so_far == 1 else min(grace, KILL_AFTER_SECONDS)
+
+
+def _seconds_left(steps: list[tuple[float, Step]], now: float) -> float:
+    return steps[-1][0] + _patience(len(steps)) - now

@@ -1,0 +1,68 @@
+"""What supervisors of a run have written so far about its trainers, memory samples left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cockpit.core import events as ev
+from cockpit.system import jsonl
+from cockpit.system.process import Identity
+from cockpit.system.run_dir import AttemptDir, RunDir
+
+# Where a memory sample names itself; Record writes v and t before the type.
+_MEMORY_MARK = b'"type":"memory"'
+_HEAD_BYTES = 16 * 1024
+_TAIL_BYTES = 64 * 1024
+
+
+@dataclass(slots=True)
+class TrainerHistory:
+    """One attempt's trainer: who it was, since when under watch, whether its exit is known."""
+
+    attempt: int
+    trainer: Identity
+    since: float
+    exited: bool = False
+
+
+def is_memory(line: bytes) -> bool:
+    """Whether a line of supervisor.jsonl is a memory sample, without parsing it."""
+    return _MEMORY_MARK in line[:64]
+
+
+def trainers(run: RunDir) -> dict[int, TrainerHistory]:
+    """The trainers on record, by attempt, oldest attempt first.
+
+    A trainer's own first event counts as well: the supervisor may have died before writing its.
+    Raises OSError if a file cannot be read.
+    """
+    known: dict[int, TrainerHistory] = {}
+    tail = jsonl.Tail(run.supervisor_events)
+    while lines := tail.read():
+        for line in lines:
+            if not is_memory(line):
+                _learn(known, ev.parse_event(line))
+    for attempt in run.attempts():
+        for line in jsonl.ends(attempt.trainer_events, _HEAD_BYTES, 0):
+            _learn(known, ev.parse_event(line))
+    return dict(sorted(known.items()))
+
+
+def _learn(known: dict[int, TrainerHistory], event: ev.Event | None) -> None:
+    if isinstance(event, ev.TrainerStarted | ev.Started):
+        who = (event.pid, event.pid_created)
+        known.setdefault(event.attempt, TrainerHistory(event.attempt, who, event.t))
+    elif isinstance(event, ev.TrainerExited) and event.attempt in known:
+        known[event.attempt].exited = True
+
+
+def last_word(attempt: AttemptDir) -> ev.Ended | None:
+    """How the trainer said it ended, or None if it left no last word."""
+    try:
+        lines = jsonl.ends(attempt.trainer_events, 0, _TAIL_BYTES)
+    except OSError:
+        return None
+    for line in reversed(lines):
+        if isinstance(event := ev.parse_event(line), ev.Ended):
+            return event
+    return None

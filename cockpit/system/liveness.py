@@ -1,0 +1,69 @@
+"""What only the machine knows of a run: whether its processes live, and what they left if not."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+
+from cockpit.core.diagnosis import diagnose
+from cockpit.core.events import Diagnosis
+from cockpit.core.run_state import RunState, with_liveness
+from cockpit.system import log_tail, process, run_lock
+from cockpit.system.run_dir import RunDir
+
+# How long a run without a sign of life may still be on its way up.
+STARTING_SECONDS = 10.0
+
+
+def supervisor_is_alive(run: RunDir, state: RunState) -> bool:
+    """By identity, or by its lock before it has written who it is."""
+    return process.is_alive(state.supervisor) or run_lock.is_held(run)
+
+
+def is_dead(run: RunDir, state: RunState) -> bool:
+    """Whether ``state`` claims a life that none of the run's processes has."""
+    if not state.active or process.is_alive(state.trainer) or supervisor_is_alive(run, state):
+        return False
+    return state.supervisor is not None or not _on_its_way(run)
+
+
+def bury(run: RunDir, state: RunState) -> RunState:
+    """The state of a run whose processes are dead, with what can be known about why."""
+    state.diagnosis = state.diagnosis or _post_mortem(run, state)
+    return with_liveness(state, trainer_alive=False, supervisor_alive=False)
+
+
+def _on_its_way(run: RunDir) -> bool:
+    """Just created, and nothing has been complained about."""
+    attempts = run.attempts()
+    if not attempts or log_tail.read(run.supervisor_log, 1):
+        return False
+    try:
+        return time.time() - attempts[-1].path.stat().st_mtime < STARTING_SECONDS
+    except OSError:
+        return False
+
+
+def _post_mortem(run: RunDir, state: RunState) -> Diagnosis:
+    if state.supervisor is None and state.trainer is None:
+        said = log_tail.read(run.supervisor_log, 5)
+        return Diagnosis(
+            kind="not_started",
+            title="The supervisor died before it could start the training"
+            if said
+            else "The training was never started",
+            evidence=tuple(said),
+            remedy="Start it again.",
+        )
+    if state.last_event_at is not None and psutil.boot_time() > state.last_event_at:
+        return Diagnosis(
+            kind="restart",
+            title="The machine restarted while the run was going on",
+            remedy="The last complete checkpoint is intact: resume from it.",
+        )
+    attempts = run.attempts()
+    return diagnose(
+        log_tail=log_tail.read(attempts[-1].log, 50) if attempts else (),
+        samples=[sample for _, sample in state.memory],
+    )

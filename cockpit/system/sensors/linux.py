@@ -1,0 +1,104 @@
+"""Linux memory from /proc and cgroups. ``root`` lets a test read a recorded tree."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cockpit.core.samples import MemorySample, Pressure
+from cockpit.system.sensors.cgroup import CgroupReading, MemoryCgroup
+from cockpit.system.sensors.files import read_counters, read_kilobytes, read_text
+from cockpit.system.sensors.reading import Reading
+
+# PSI is a share of time, not a level: these thresholds are this project's. Above "some" an
+# update already waits for memory; above "full" nothing ran for a tenth of the last 10 s.
+# systemd-oomd kills at 60 % full (oomd.conf), and a checkpoint has to fit in before that.
+WARNING_SOME_PERCENT = 10.0
+CRITICAL_FULL_PERCENT = 10.0
+
+
+class LinuxMemory:
+    """Reads this machine, or the part of it that the process's cgroup may use."""
+
+    def __init__(self, root: Path = Path("/")):
+        self._proc = root / "proc"
+        self._cgroup = MemoryCgroup(root)
+        self._page_bytes = os.sysconf("SC_PAGE_SIZE")
+
+    def read(self, trainer_pid: int | None = None) -> Reading:
+        memory = read_kilobytes(self._proc / "meminfo")
+        events = read_counters(self._proc / "vmstat")
+        group = self._cgroup.read()
+        total = _smallest(memory.get("MemTotal"), group.limit_bytes)
+        available = _smallest(memory.get("MemAvailable"), group.available_bytes)
+        swap_total, swap_used = _swap(memory, group)
+        some, full = parse_pressure(group.pressure or read_text(self._proc / "pressure/memory"))
+        sample = MemorySample(
+            ram_total_bytes=total,
+            ram_available_bytes=available,
+            ram_used_bytes=_difference(total, available),
+            swap_total_bytes=swap_total,
+            swap_used_bytes=swap_used,
+            pressure=pressure_word(some, full),
+            pressure_some_percent=some,
+            pressure_full_percent=full,
+            footprint_bytes=self._footprint(trainer_pid),
+            limit_bytes=group.limit_bytes,
+            limit_used_bytes=group.used_bytes,
+            oom_kills=events.get("oom_kill") if group.oom_kills is None else group.oom_kills,
+        )
+        return Reading(sample, self._pages(events, "pswpin"), self._pages(events, "pswpout"))
+
+    def _footprint(self, pid: int | None) -> int | None:
+        """Resident plus swapped-out bytes.
+
+        From ``status`` and not ``smaps_rollup``: that one walks every page table under the
+        process's memory lock, milliseconds a reading on a process of tens of GB.
+        """
+        if pid is None:
+            return None
+        status = read_kilobytes(self._proc / str(pid) / "status")
+        resident = status.get("VmRSS")
+        return None if resident is None else resident + status.get("VmSwap", 0)
+
+    def _pages(self, events: dict[str, int], name: str) -> int | None:
+        pages = events.get(name)
+        return None if pages is None else pages * self._page_bytes
+
+
+def parse_pressure(text: str | None) -> tuple[float | None, float | None]:
+    """``(some, full)`` avg10 in percent from a PSI file; None where a line is missing."""
+    shares: dict[str, float] = {}
+    for line in (text or "").splitlines():
+        kind, *fields = line.split()
+        for field in fields:
+            name, _, value = field.partition("=")
+            if name == "avg10":
+                shares[kind] = float(value)
+    return shares.get("some"), shares.get("full")
+
+
+def pressure_word(some: float | None, full: float | None) -> Pressure | None:
+    """A word for PSI's shares; None without PSI (it is not guessed from free memory)."""
+    if full is not None and full >= CRITICAL_FULL_PERCENT:
+        return "critical"
+    if some is None:
+        return None
+    return "warning" if some >= WARNING_SOME_PERCENT else "normal"
+
+
+def _swap(memory: dict[str, int], group: CgroupReading) -> tuple[int | None, int | None]:
+    total = memory.get("SwapTotal")
+    used = _difference(total, memory.get("SwapFree"))
+    limit = group.swap_limit_bytes
+    if limit is not None and total is not None and limit < total:
+        return limit, group.swap_used_bytes
+    return total, used
+
+
+def _smallest(*values: int | None) -> int | None:
+    return min((value for value in values if value is not None), default=None)
+
+
+def _difference(whole: int | None, part: int | None) -> int | None:
+    return None if whole is None or part is None else max(0, whole - part)

@@ -1,0 +1,175 @@
+"""One line about a run: what ``cockpit runs`` lists and ``cockpit train`` ends with.
+
+A list of many runs must be quick, so only the ends of the event files are read, and again only
+when they have changed. Peak memory is what MLX counts, which never falls while a trainer lives.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import heapq
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cockpit.core import events as ev
+from cockpit.core.plan import RunPlan
+from cockpit.core.run_state import RunState, apply
+from cockpit.errors import CockpitError
+from cockpit.system import jsonl, liveness
+from cockpit.system.run_dir import AttemptDir, RunDir, all_runs
+
+HEAD_BYTES = 16 * 1024
+# Samples of text can be long: look further back until an update or the end is found.
+TAIL_BYTES = (64 * 1024, 1 << 20, 1 << 40)
+
+_Stamp = tuple[tuple[str, int, int], ...]
+_cache: dict[Path, tuple[_Stamp, RunState]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run in the words of ``cockpit runs --json``; None is unknown.
+
+    ``problem`` says what is wrong with the directory itself, if anything is.
+    """
+
+    run: str
+    status: str
+    model: str | None
+    iterations: int | None
+    final_train_loss: float | None
+    predicted_peak_bytes: int | None
+    measured_peak_bytes: int | None
+    adapter_path: str | None
+    diagnosis: dict[str, Any] | None = None
+    problem: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The JSON document; ``diagnosis`` is there when, and only when, the run failed."""
+        fields = dataclasses.asdict(self)
+        del fields["problem"]
+        if self.status != "failed":
+            del fields["diagnosis"]
+        return fields
+
+
+def list_summaries() -> list[RunSummary]:
+    """All runs, newest first. Never raises for a damaged one."""
+    return [summary(run) for run in all_runs()]
+
+
+def summary(run: RunDir) -> RunSummary:
+    """One run. Never raises for a damaged one."""
+    state = digest(run)
+    newest = _newest_attempt(run)
+    plan, problem = _plan(run, newest)
+    forecast = (newest.forecast() if newest else None) or {}
+    predicted = forecast.get("peak_bytes")
+    loss = state.losses[-1][1] if state.losses else None
+    return RunSummary(
+        run=run.name,
+        status=state.status,
+        model=plan.model if plan else None,
+        iterations=state.update * plan.grad_accumulation_steps if plan else None,
+        final_train_loss=loss if loss is not None and math.isfinite(loss) else None,
+        predicted_peak_bytes=predicted if isinstance(predicted, int) else None,
+        measured_peak_bytes=state.peak_bytes,
+        adapter_path=str(run.adapters) if _has_adapters(run) else None,
+        diagnosis=_failure(state, problem) if state.status == "failed" else None,
+        problem=problem,
+    )
+
+
+def digest(run: RunDir) -> RunState:
+    """A state with status, processes, last update, peak and end right; its curves are not whole."""
+    stamp = _stamp(run)
+    cached = _cache.get(run.path)
+    if cached is None or cached[0] != stamp:
+        cached = _cache[run.path] = (stamp, _read(run))
+    state = copy.copy(cached[1])
+    if liveness.is_dead(run, state):
+        if _stamp(run) != stamp:
+            return digest(run)
+        liveness.bury(run, state)
+    return state
+
+
+def _read(run: RunDir) -> RunState:
+    state = RunState()
+    series = [_events(run.supervisor_events, TAIL_BYTES[0])]
+    series += [_trainer_events(attempt.trainer_events) for attempt in run.attempts()]
+    for event in heapq.merge(*series, key=lambda event: event.t):
+        apply(state, event)
+    return state
+
+
+def _trainer_events(path: Path) -> list[ev.Event]:
+    found: list[ev.Event] = []
+    for tail_bytes in TAIL_BYTES:
+        found = _events(path, tail_bytes)
+        if any(isinstance(event, ev.Updated | ev.Ended) for event in found):
+            break
+    return found
+
+
+def _events(path: Path, tail_bytes: int) -> list[ev.Event]:
+    try:
+        lines = jsonl.ends(path, HEAD_BYTES, tail_bytes)
+    except OSError:
+        return []
+    return [event for line in lines if (event := ev.parse_event(line)) is not None]
+
+
+def _stamp(run: RunDir) -> _Stamp:
+    """What changes when the run's records do: names, sizes and times of its event files."""
+    paths = [run.supervisor_events, *(attempt.trainer_events for attempt in run.attempts())]
+    stamps: list[tuple[str, int, int]] = []
+    for path in paths:
+        try:
+            status = path.stat()
+            stamps.append((str(path), status.st_size, status.st_mtime_ns))
+        except OSError:
+            stamps.append((str(path), -1, -1))
+    return tuple(stamps)
+
+
+def _newest_attempt(run: RunDir) -> AttemptDir | None:
+    attempts = run.attempts()
+    return attempts[-1] if attempts else None
+
+
+def _plan(run: RunDir, newest: AttemptDir | None) -> tuple[RunPlan | None, str | None]:
+    """The newest attempt's plan, else the run's own, and what is wrong with the latter."""
+    plan, problem = None, None
+    try:
+        plan = run.plan()
+    except (CockpitError, OSError) as error:
+        problem = str(error)
+    try:
+        plan = newest.plan() if newest else plan
+    except (CockpitError, OSError) as error:
+        problem = problem or str(error)
+    return plan, problem
+
+
+def _has_adapters(run: RunDir) -> bool:
+    return (run.adapters / "adapters.safetensors").is_file()
+
+
+def _failure(state: RunState, problem: str | None) -> dict[str, Any]:
+    """Why it failed: the trainer's own last word if there is one, else the diagnosis."""
+    if state.end is not None and state.end.status == "failed":
+        said = (state.end.message,) if state.end.message else ()
+        found = ev.Diagnosis(
+            kind=state.end.kind or "unknown",
+            title=state.end.title or "The trainer failed",
+            evidence=said,
+            remedy=state.end.remedy,
+        )
+    else:
+        found = state.diagnosis or ev.Diagnosis(kind="unknown", title="The run failed")
+    evidence = (*found.evidence, problem) if problem else found.evidence
+    return found.model_copy(update={"evidence": evidence}).model_dump(mode="json")

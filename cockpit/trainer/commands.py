@@ -1,0 +1,61 @@
+"""Commands from control.jsonl: each obeyed once, acknowledged once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from pathlib import Path
+
+from cockpit.core.events import Acknowledged, Command, parse_command, parse_event
+from cockpit.system.jsonl import Tail
+
+
+class Inbox:
+    """The commands of one attempt, in order.
+
+    ``since`` is when the attempt was made (Unix seconds): what was asked of an earlier one is
+    not obeyed. Looking costs one stat when nothing was written.
+    """
+
+    def __init__(self, path: Path, since: float, done: set[str] | None = None):
+        self._path = path
+        self._tail = Tail(path)
+        self._since = since
+        self._seen = set(done or ())
+        self._waiting: deque[Command] = deque()
+
+    def next(self) -> Command | None:
+        """The next command to obey, if there is one."""
+        self._look()
+        return self._waiting.popleft() if self._waiting else None
+
+    @property
+    def stop_waiting(self) -> bool:
+        """Whether a stop is among the commands that were not taken yet."""
+        self._look()
+        return any(command.action == "stop" for command in self._waiting)
+
+    def _look(self) -> None:
+        size = -1
+        with contextlib.suppress(OSError):
+            size = self._path.stat().st_size
+        if size in (-1, self._tail.offset):
+            return
+        for line in self._tail.read():
+            command = parse_command(line)
+            if command is None or command.id in self._seen:
+                continue
+            self._seen.add(command.id)
+            if command.t >= self._since:
+                self._waiting.append(command)
+
+
+def already_acknowledged(events: Path) -> set[str]:
+    """Ids answered in ``events``: a trainer that is started again in its attempt repeats none."""
+    done = set()
+    tail = Tail(events)
+    while lines := tail.read():
+        for line in lines:
+            if b'"command"' in line and isinstance(event := parse_event(line), Acknowledged):
+                done.add(event.id)
+    return done

@@ -1,0 +1,52 @@
+"""Everything a run trains with, and how far it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.nn as nn
+import mlx.optimizers as optim
+
+from cockpit.core.plan import RunPlan
+from cockpit.system.run_dir import RunDir
+from cockpit.trainer.data import Data
+from cockpit.trainer.emit import Emitter
+from cockpit.trainer.order import Order
+from cockpit.trainer.ranks import Ranks
+
+
+class StopFlag:
+    """Set by a signal; looked at between updates, examples and batches."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What does not change during a run."""
+
+    run: RunDir
+    plan: RunPlan
+    model: nn.Module
+    tokenizer: Any
+    optimizer: optim.Optimizer
+    data: Data
+    data_sha256: str
+    order: Order
+    ranks: Ranks
+    emit: Emitter
+
+
+@dataclass(slots=True)
+class Progress:
+    """What does. ``held_learning_rate`` and ``iters`` are what commands made of the plan's."""
+
+    iters: int
+    update: int = 0
+    trained_tokens: int = 0
+    held_learning_rate: float | None = None
+    best_validation: tuple[int, float] | None = None
+    last_validation: tuple[int, float] | None = None
+    saved_update: int = 0

@@ -1,0 +1,43 @@
+"""The list of keys: read from the bindings of the screen it is opened over."""
+
+from __future__ import annotations
+
+from textual.binding import Binding
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+from cockpit.ui.screens.dialogs import TextDialog
+from cockpit.ui.spans import pad
+from cockpit.ui.widgets.cursor_list import CursorList
+
+KEY_WIDTH = 20
+
+
+def help_dialog(screen: Screen[object]) -> TextDialog:
+    """Every key that works on ``screen``, by where it works."""
+    groups: dict[str, dict[str, tuple[Binding, list[str]]]] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if binding.system or not binding.description:
+            continue
+        actions = groups.setdefault(_place(active.node, screen), {})
+        _, keys = actions.setdefault(binding.action, (binding, []))
+        keys.append(screen.app.get_key_display(binding))
+    parts = [
+        "\n".join([place, *(_row(binding, keys) for binding, keys in actions.values())])
+        for place, actions in groups.items()
+    ]
+    return TextDialog("Keys", "\n\n".join(parts))
+
+
+def _place(node: DOMNode, screen: Screen[object]) -> str:
+    if node is screen:
+        return "This screen"
+    if node is screen.app:
+        return "Everywhere"
+    return "In the list" if isinstance(node, CursorList) else "In the text field"
+
+
+def _row(binding: Binding, keys: list[str]) -> str:
+    about = f"{binding.description}. {binding.tooltip}" if binding.tooltip else binding.description
+    return f"  {pad(' or '.join(keys), KEY_WIDTH)}{about}"

@@ -1,0 +1,202 @@
+"""One run, live: its folder is read in a worker, and the widgets are handed views of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from cockpit.core.events import Action, Command
+from cockpit.core.plan import RunPlan
+from cockpit.errors import CockpitError
+from cockpit.system import control
+from cockpit.system.observe import RunWatcher
+from cockpit.system.run_dir import RunDir
+from cockpit.ui import format as fmt
+from cockpit.ui.screens.base import CockpitScreen
+from cockpit.ui.screens.dialogs import Question, TextDialog
+from cockpit.ui.view import Forecast, RunView, last_word
+from cockpit.ui.widgets.curve import Curve
+from cockpit.ui.widgets.journal import Journal
+from cockpit.ui.widgets.key_bar import KeyBar
+from cockpit.ui.widgets.memory import MemoryPanel
+from cockpit.ui.widgets.numbers import Numbers
+from cockpit.ui.widgets.status import Headline
+from cockpit.ui.widgets.top_bar import TopBar
+
+LOG_LINES = 40
+SENDER = "cockpit"
+# Actions that only a living run can obey, and in which states.
+WHEN: dict[str, frozenset[str]] = {
+    "pause": frozenset({"starting", "running"}),
+    "resume": frozenset({"paused"}),
+    "stop": frozenset({"starting", "running", "paused", "stopping"}),
+    "checkpoint": frozenset({"running", "paused"}),
+    "validate": frozenset({"running", "paused"}),
+    "sample": frozenset({"running", "paused"}),
+}
+STOP_TEXT = (
+    "It finishes the update it is in, writes a checkpoint and exits; nothing is lost.\n"
+    "If it does not obey, stop it again after a while: the second time it is terminated, "
+    "the third time killed."
+)
+
+
+class RunScreen(CockpitScreen):
+    """Watches one run and sends it commands. Leaving it leaves the run alone."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "pause", "Pause", tooltip="Pause between two updates"),
+        Binding("p", "resume", "Resume", tooltip="Go on after a pause"),
+        Binding("s", "stop", "Stop", tooltip="Checkpoint and stop; again to insist"),
+        Binding("c", "checkpoint", "Checkpoint", tooltip="Write a checkpoint now"),
+        Binding("v", "validate", "Validate", tooltip="Measure the validation loss now"),
+        Binding("t", "sample", "Try", tooltip="Answer the sample prompts with today's weights"),
+        Binding("l", "turn", "Log/samples", tooltip="Log, samples, notes"),
+        Binding("e", "explain", "Explain", tooltip="How it ended, in full; can be copied"),
+        Binding("d,escape", "detach", "Detach", tooltip="Leave this run alone, training goes on"),
+    ]
+
+    def __init__(self, run: RunDir) -> None:
+        super().__init__()
+        self.run = run
+        self.view = RunView(run.name, RunWatcher(run).state)
+        self._watcher = RunWatcher(run)
+        self._attempt_read = -1
+        self._plan: RunPlan | None = None
+        self._forecast = Forecast()
+        self._polling = False
+        self._asked: dict[str, Action] = {}
+
+    def compose(self) -> ComposeResult:
+        yield TopBar(self.run.name)
+        yield Headline(id="headline")
+        yield Curve(id="curve")
+        with Horizontal(id="facts"):
+            yield Numbers(id="numbers")
+            yield MemoryPanel(id="memory")
+        yield Journal(id="journal")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.set_interval(self.cockpit.surroundings.poll_seconds, self._tick)
+        self._tick()
+
+    def _tick(self) -> None:
+        if not self._polling:
+            self._polling = True
+            self._poll()
+
+    @work(thread=True, group="watch")
+    def _poll(self) -> None:
+        try:
+            view = self._look()
+            if view.mark != self.view.mark:
+                self.deliver(self._show, view.frozen())
+        finally:
+            self._polling = False
+
+    def _look(self) -> RunView:
+        """Reads what is new; a long history is caught up with before anything is drawn."""
+        state = self._watcher.poll()
+        while not self._watcher.caught_up:
+            state = self._watcher.poll()
+        if state.attempt != self._attempt_read:
+            self._attempt_read = state.attempt
+            self._read_plan()
+        log = tuple(self._watcher.log_tail(LOG_LINES))
+        return RunView(self.run.name, state, self._plan, self._forecast, log)
+
+    def _read_plan(self) -> None:
+        attempts = self.run.attempts()
+        try:
+            self._plan = attempts[-1].plan() if attempts else self.run.plan()
+        except CockpitError:
+            self._plan = None
+        self._forecast = Forecast.from_document(attempts[-1].forecast() if attempts else None)
+
+    def _show(self, view: RunView) -> None:
+        changed = view.state.status != self.view.state.status
+        self.view = view
+        for widget in self._panels():
+            widget.update_view(view)
+        self._tell_answers(view)
+        if changed:
+            self.refresh_bindings()
+
+    def _panels(self) -> list[Headline | Curve | Numbers | MemoryPanel | Journal]:
+        kinds: list[type[Widget]] = [Headline, Curve, Numbers, MemoryPanel, Journal]
+        return [self.query_one(kind) for kind in kinds]  # type: ignore[misc]
+
+    def _tell_answers(self, view: RunView) -> None:
+        for identity in self._asked.keys() & view.state.acknowledged.keys():
+            action = self._asked.pop(identity)
+            answer = view.state.acknowledged[identity]
+            said = answer.message or ("done" if answer.accepted else "refused")
+            self.cockpit.say(f"{action}: {said}", warn=not answer.accepted)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        status = self.view.state.status
+        if action == "resume":
+            return status == "paused"
+        if action == "pause":
+            return False if status == "paused" else (True if status in WHEN[action] else None)
+        if action == "explain":
+            return last_word(self.view) is not None
+        return True if action not in WHEN or status in WHEN[action] else None
+
+    @work(thread=True, group="command")
+    def _send(self, action: Action) -> None:
+        def asked(command: Command) -> None:
+            self._asked[command.id] = action
+            self.cockpit.say(f"{action}: asked for, after this update")
+
+        self.attempt(lambda: control.send(self.run, action, sender=SENDER), asked)
+
+    @work(thread=True, group="command")
+    def _stop(self) -> None:
+        self.attempt(
+            lambda: control.stop(self.run, sender=SENDER), lambda said: self.cockpit.say(said)
+        )
+
+    def action_pause(self) -> None:
+        self._send("pause")
+
+    def action_resume(self) -> None:
+        self._send("resume")
+
+    def action_checkpoint(self) -> None:
+        self._send("checkpoint")
+
+    def action_validate(self) -> None:
+        self._send("validate")
+
+    def action_sample(self) -> None:
+        self._send("sample")
+
+    def action_stop(self) -> None:
+        question = Question(f"Stop {self.run.name}?", STOP_TEXT, again="s")
+        self.app.push_screen(question, lambda yes: self._stop() if yes else None)
+
+    def action_turn(self) -> None:
+        self.query_one(Journal).turn()
+
+    def action_explain(self) -> None:
+        word = last_word(self.view)
+        if word is None:
+            return
+        title, said, remedy = word
+        parts = [said, f"→ {remedy}" if remedy else "", f"Folder: {self.run.path}"]
+        text = "\n\n".join(part for part in parts if part)
+        kind = "error" if self.view.state.status == "failed" else "plain"
+        self.app.push_screen(TextDialog(title, text, kind=kind))
+
+    def action_detach(self) -> None:
+        if self.view.state.active:
+            name = fmt.plain(self.run.name)
+            self.cockpit.say(f"Detached. Training goes on: enter, or cockpit attach {name}")
+        self.cockpit.action_runs()

@@ -1,0 +1,65 @@
+"""Two themes: one accent on near-black, and one that uses the terminal's own colours."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+COCKPIT = Theme(
+    name="cockpit",
+    primary="#4fb3bf",
+    secondary="#7f8c98",
+    accent="#4fb3bf",
+    foreground="#d7dce0",
+    background="#0f1317",
+    surface="#0f1317",
+    panel="#1a2026",
+    success="#7bc275",
+    warning="#e0b050",
+    error="#e8747c",
+    variables={
+        "border": "#4fb3bf",
+        "border-blurred": "#3a444d",
+        "block-cursor-background": "#2b5a62",
+        "block-cursor-foreground": "#ffffff",
+        "block-cursor-text-style": "bold",
+        "block-cursor-blurred-background": "#232c33",
+        "block-cursor-blurred-foreground": "#d7dce0",
+        "footer-key-foreground": "#4fb3bf",
+        "scrollbar": "#3a444d",
+        "scrollbar-background": "#14191e",
+        "scrollbar-corner-color": "#14191e",
+    },
+)
+
+# For 16 colours and NO_COLOR: the terminal's palette and default background, no shades that a
+# conversion would merge.
+TERMINAL = Theme(
+    name="cockpit-terminal",
+    ansi=True,
+    primary="ansi_cyan",
+    secondary="ansi_cyan",
+    accent="ansi_cyan",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    boost="ansi_default",
+    success="ansi_green",
+    warning="ansi_yellow",
+    error="ansi_red",
+    variables={
+        "border": "ansi_cyan",
+        "border-blurred": "ansi_bright_black",
+        "block-cursor-background": "ansi_cyan",
+        "block-cursor-foreground": "ansi_black",
+        "block-cursor-text-style": "bold",
+        "block-cursor-blurred-background": "ansi_default",
+        "block-cursor-blurred-foreground": "ansi_default",
+        "footer-key-foreground": "ansi_cyan",
+        "input-cursor-background": "ansi_white",
+        "input-cursor-foreground": "ansi_black",
+        "scrollbar": "ansi_cyan",
+        "scrollbar-background": "ansi_default",
+        "scrollbar-corner-color": "ansi_default",
+    },
+)

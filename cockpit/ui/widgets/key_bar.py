@@ -1,0 +1,56 @@
+"""The keys that work now: wrapped onto as many lines as they need, repainted when they change.
+
+Textual's own Footer has one line, which 80 columns do not fit, and is built anew with every
+change of focus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.binding import Binding
+from textual.screen import Screen
+
+from cockpit.ui.spans import Line, line, wrap
+from cockpit.ui.widgets.lines import Lines
+
+MOST_LINES = 3
+
+
+class KeyBar(Lines):
+    """Docked at the bottom of a screen; as tall as its keys need."""
+
+    def __init__(self) -> None:
+        super().__init__(id="keys")
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
+
+    def _bindings_changed(self, screen: Screen[object]) -> None:
+        if screen is self.screen:
+            self.call_after_refresh(self.redraw)
+
+    def redraw(self) -> None:
+        lines = self.build(self.size.width or self.app.size.width, MOST_LINES)
+        if self.styles.height is None or self.styles.height.value != len(lines):
+            self.styles.height = len(lines)
+        super().redraw()
+
+    def build(self, width: int, height: int) -> Sequence[Line]:
+        return [(*line(" "), *row) for row in wrap(self._items(), width - 2)][:height]
+
+    def _items(self) -> list[Line]:
+        items: list[Line] = []
+        seen: set[str] = set()
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if binding.show and binding.action not in seen:
+                seen.add(binding.action)
+                items.append(self._item(binding, active.enabled))
+        return items
+
+    def _item(self, binding: Binding, enabled: bool) -> Line:
+        key = self.app.get_key_display(binding)
+        if enabled:
+            return line((key, "accent"), f" {binding.description}")
+        return line((f"({key} {binding.description})", "rule"))

@@ -1,0 +1,80 @@
+"""The table of runs: state first, then what was learned and what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cockpit.system.summary import RunSummary
+from cockpit.ui import format as fmt
+from cockpit.ui.spans import Line, line, pad, shorten
+from cockpit.ui.widgets.cursor_list import CursorList
+from cockpit.ui.widgets.status import STATUS
+
+STATE, ITERS, LOSS, SIZE = 12, 8, 8, 9
+FIGURES = STATE + ITERS + LOSS + 2 * SIZE
+MODEL_FROM = 90
+
+
+class RunsTable(CursorList):
+    """Keeps its cursor on the same run while others come and go."""
+
+    HEAD = 2
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.runs: list[RunSummary] = []
+        self.loaded = False
+
+    @property
+    def total(self) -> int:
+        return len(self.runs)
+
+    @property
+    def selected(self) -> RunSummary | None:
+        return self.runs[self.cursor] if self.runs else None
+
+    def show_runs(self, runs: list[RunSummary]) -> None:
+        chosen = self.selected
+        self.runs = runs
+        self.loaded = True
+        names = [summary.run for summary in runs]
+        if chosen is not None and chosen.run in names:
+            self.cursor = names.index(chosen.run)
+        self.redraw()
+
+    def select(self, name: str) -> None:
+        """Puts the cursor on a run, if it is listed."""
+        names = [summary.run for summary in self.runs]
+        if name in names:
+            self.move_to(names.index(name))
+
+    def head(self, width: int) -> Sequence[Line]:
+        columns = pad("state", STATE) + pad("run", self._name_width(width - 2))
+        figures = f"{'iters':>{ITERS}}{'loss':>{LOSS}}{'forecast':>{SIZE}}{'peak':>{SIZE}}"
+        model = "  model" if width >= MODEL_FROM else ""
+        lines = [line((f"  {columns}{figures}{model}", "label")), line(("─" * width, "rule"))]
+        if self.loaded and not self.runs:
+            lines += [(), line("  No runs yet. ", ("n", "accent"), " starts one.")]
+        return lines
+
+    def row(self, index: int, width: int) -> Line:
+        summary = self.runs[index]
+        glyph, role = STATUS.get(summary.status, ("?", "label"))
+        name_width = self._name_width(width)
+        figures = (
+            f"{fmt.count(summary.iterations):>{ITERS}}{fmt.loss(summary.final_train_loss):>{LOSS}}"
+            f"{_size(summary.predicted_peak_bytes):>{SIZE}}{_size(summary.measured_peak_bytes):>{SIZE}}"
+        )
+        model = f"  {fmt.plain(summary.model or 'n/a')}" if width + 2 >= MODEL_FROM else ""
+        name = pad(shorten(fmt.plain(summary.run), name_width - 1), name_width)
+        return line(
+            (pad(f"{glyph} {summary.status}", STATE), role), name, figures, (model, "label")
+        )
+
+    def _name_width(self, width: int) -> int:
+        spare = width - FIGURES
+        return max(8, spare if width + 2 < MODEL_FROM else min(46, spare - 20))
+
+
+def _size(size_bytes: int | None) -> str:
+    return fmt.gigabytes(size_bytes)

@@ -1,0 +1,87 @@
+"""The run's headline: its state in a glyph and a word, its progress, and what it last said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cockpit.ui import format as fmt
+from cockpit.ui.bars import bar
+from cockpit.ui.spans import Line, Role, line, spread
+from cockpit.ui.view import RunView, last_word, worst_note
+from cockpit.ui.widgets.lines import Lines
+
+# A glyph and a role for each status; the word is always beside them.
+STATUS: dict[str, tuple[str, Role]] = {
+    "starting": ("◌", "accent"),
+    "running": ("●", "good"),
+    "paused": ("‖", "warn"),
+    "stopping": ("◍", "warn"),
+    "stopped": ("■", "label"),
+    "completed": ("✓", "good"),
+    "failed": ("✗", "bad"),
+}
+NOTE_ROLE: dict[str, Role] = {"info": "label", "warning": "warn", "error": "bad"}
+
+
+class Headline(Lines):
+    """Two lines: state, phase, time and the last word; then progress."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._view: RunView | None = None
+
+    def update_view(self, view: RunView) -> None:
+        self._view = view
+        self.redraw()
+
+    def build(self, width: int, height: int) -> Sequence[Line]:
+        if self._view is None:
+            return ()
+        return (status_line(self._view, width), progress_line(self._view, width))
+
+
+def status_span(status: str) -> Line:
+    glyph, role = STATUS.get(status, ("?", "label"))
+    return line((f"{glyph} {status}", role))
+
+
+def status_line(view: RunView, width: int) -> Line:
+    state = view.state
+    left: Line = (*line(" "), *status_span(state.status))
+    if state.active and state.phase not in (state.status, "training"):
+        left = (*left, (f"  {state.phase}", "label"))
+    if state.attempt > 1:
+        left = (*left, (f"  attempt {state.attempt}", "label"))
+    return spread((*left, ("   ", "text"), *message(view)), _times(view), width)
+
+
+def message(view: RunView) -> Line:
+    """How it ended, or the newest thing the person should know."""
+    if (word := last_word(view)) is not None:
+        title, said, remedy = (fmt.plain(part) for part in word)
+        role: Role = "bad" if view.state.status == "failed" else "label"
+        detail = ": ".join(part for part in (title, said) if part)
+        return line((detail, role), (f" → {remedy}" if remedy else "", "label"))
+    if (note := worst_note(view)) is not None:
+        sign = "" if note.level == "info" else "! "
+        text = fmt.plain(note.message) + (f" → {fmt.plain(note.remedy)}" if note.remedy else "")
+        return line((sign + text, NOTE_ROLE[note.level]))
+    return ()
+
+
+def _times(view: RunView) -> Line:
+    spans: Line = (("  ", "text"), (fmt.duration(view.elapsed_seconds), "text"))
+    if view.state.active:
+        spans = (*spans, ("  left ", "label"), (fmt.duration(view.state.eta_seconds), "strong"))
+    return (*spans, (" ", "text"))
+
+
+def progress_line(view: RunView, width: int) -> Line:
+    state = view.state
+    done = f" {fmt.count(state.update)} of {fmt.count(state.updates)} updates "
+    share = view.share_done
+    end = f"{fmt.percent(share):>5} "
+    room = max(4, width - len(done) - len(end) - 1)
+    role: Role = STATUS.get(state.status, ("", "train"))[1]
+    shown: Role = "train" if state.status in ("running", "starting") else role
+    return line(" ", *bar(share, room, shown), (end, "strong"), (done, "text"))
