@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from cockpit.cli.output import duration, gigabytes, number, say
+from cockpit.cli.output import say
 from cockpit.core import events as ev
+from cockpit.core import format as fmt
 from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RunState
+from cockpit.errors import CockpitError
+from cockpit.system import models
 from cockpit.system.observe import RunWatcher
 from cockpit.system.run_dir import RunDir
 
@@ -68,8 +71,8 @@ def _print_updates(state: RunState, printed: Printed, report_every: int) -> None
         rate = state.tokens_per_second
         say(
             f"{_at(last.update, state)}  loss {last.loss:.3f}  rate {last.learning_rate:.2e}  "
-            f"{number(rate, 0)} tokens/s  peak {gigabytes(state.peak_bytes)}  "
-            f"left {duration(state.eta_seconds)}"
+            f"{fmt.speed(rate)}  peak {fmt.gigabytes(state.peak_bytes)}  "
+            f"left {fmt.duration(state.eta_seconds)}"
         )
 
 
@@ -100,14 +103,23 @@ def print_ending(run: RunDir, plan: RunPlan, state: RunState) -> None:
         seconds = state.ended_at - state.started_at
     first, last = (state.losses[0][1], state.losses[-1][1]) if state.losses else (None, None)
     say(
-        f"\n{state.status} after {state.update} updates in {duration(seconds)}: "
-        f"loss {number(first)} -> {number(last)}, peak {gigabytes(state.peak_bytes)}"
+        f"\n{state.status} after {state.update} updates in {fmt.duration(seconds)}: "
+        f"loss {fmt.loss(first)} -> {fmt.loss(last)}, peak {fmt.gigabytes(state.peak_bytes)}"
     )
     if state.status == "failed":
         _print_failure(state)
     if state.checkpoints:
         say(f"adapters: {run.adapters}")
-        say(f"use them: mlx_lm.generate --model {plan.model} --adapter-path {run.adapters} ...")
+        say(f"try them: mlx_lm.generate --model {_folder(plan)} --adapter-path {run.adapters}")
+
+
+def _folder(plan: RunPlan) -> str:
+    """What mlx_lm.generate calls the model: it does not know our names."""
+    try:
+        found = models.resolve(plan.model).path
+    except CockpitError:
+        found = None
+    return str(found or plan.model)
 
 
 def _print_failure(state: RunState) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cockpit.cli import output
+from cockpit.core.format import gibibytes, gigabytes, plain
 from cockpit.system import doctor as health
 from cockpit.system import hardware
 
@@ -26,8 +27,8 @@ def profiles(arguments: argparse.Namespace) -> int:
         (
             profile.name,
             profile.backend,
-            output.gibibytes(profile.gpu_memory_bytes or profile.ram_bytes),
-            output.gigabytes(profile.budget_bytes),
+            gibibytes(profile.gpu_memory_bytes or profile.ram_bytes),
+            gigabytes(profile.budget_bytes),
             profile.title,
         )
         for profile in (detected, *known.profiles)
@@ -46,7 +47,7 @@ def doctor(arguments: argparse.Namespace) -> int:
         marks = {"ok": "ok", "info": "--", "warn": "WARN", "fail": "FAIL"}
         width = max(len(check.name) for check in checks)
         for check in checks:
-            print(output.plain(f"{marks[check.status]:<4}  {check.name:<{width}}  {check.value}"))
+            print(plain(f"{marks[check.status]:<4}  {check.name:<{width}}  {check.value}"))
             if check.remedy:
-                print(output.plain(f"      {'':<{width}}  -> {check.remedy}"))
+                print(plain(f"      {'':<{width}}  -> {check.remedy}"))
     return 1 if any(check.status == "fail" for check in checks) else 0

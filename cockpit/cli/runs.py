@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cockpit.cli import interface, output, train
-from cockpit.cli.output import duration, gigabytes, number
+from cockpit.core.format import NOT_AVAILABLE, duration, gigabytes, loss, plain, speed
 from cockpit.core.run_state import RunState
 from cockpit.system import control, observe, run_dir
 from cockpit.system.observe import RunWatcher
@@ -24,10 +24,10 @@ def list_runs(arguments: argparse.Namespace) -> int:
             s.run,
             s.status,
             str(s.iterations),
-            number(s.final_train_loss),
+            loss(s.final_train_loss),
             gigabytes(s.predicted_peak_bytes),
             gigabytes(s.measured_peak_bytes),
-            s.model,
+            s.model or NOT_AVAILABLE,
         )
         for s in summaries
     ]
@@ -43,7 +43,7 @@ def show(arguments: argparse.Namespace) -> int:
         output.print_json(document | _details(run, state))
         return 0
     for key, value in _readable(run, state):
-        print(output.plain(f"{key:<16} {value}"))
+        print(plain(f"{key:<16} {value}"))
     return 0
 
 
@@ -84,12 +84,12 @@ def _readable(run: run_dir.RunDir, state: RunState) -> list[tuple[str, str]]:
         ("data", plan.data),
         ("plan", f"{plan.fine_tune_type}, {plan.optimizer}, batch {plan.batch_size} x "
          f"{plan.grad_accumulation_steps}, sequence {plan.max_seq_length}"),
-        ("updates", f"{state.update} of {state.updates or output.NOT_AVAILABLE}"),
-        ("train loss", number(summary.final_train_loss)),
+        ("updates", f"{state.update} of {state.updates or NOT_AVAILABLE}"),
+        ("train loss", loss(summary.final_train_loss)),
         ("validation", f"best {best.loss:.3f} at update {best.update}" if best else "n/a"),
         ("peak memory", f"{gigabytes(summary.measured_peak_bytes)} "
          f"(forecast {gigabytes(summary.predicted_peak_bytes)})"),
-        ("speed", f"{number(state.tokens_per_second, 0)} tokens/s"),
+        ("speed", speed(state.tokens_per_second)),
         ("left", duration(state.eta_seconds)),
         ("checkpoints", ", ".join(str(c.update) for c in state.checkpoints[-5:]) or "none"),
         ("adapters", summary.adapter_path or "none yet"),

@@ -140,7 +140,8 @@ def diagnose(
     if signal is not None and signal in signals_sent:
         return case.say("killed", "Stopped by force, as asked", _INTACT)
     # Exactly what the kernel counts; an unseen exit may have been its doing too.
-    if oom_kills_delta and (signal == "SIGKILL" or exit_code is None):
+    unseen = signal is None and exit_code is None
+    if oom_kills_delta and (signal == "SIGKILL" or unseen):
         return case.say("memory_kill", "The kernel killed the trainer: out of memory", _SMALLER)
     if found := recognise(log_tail):
         signature, line = found
@@ -148,7 +149,7 @@ def diagnose(
     if signal is not None:
         counted = oom_kills_delta is not None and bool(samples)
         return _by_signal(case, signal, memory_reasons(samples, address_space_bytes), counted)
-    if exit_code is None:
+    if unseen:
         return case.say("unknown", "The trainer is gone and left no last word", _INTACT)
     if exception := _exception_line(log_tail):
         return case.say("error", "The trainer failed", "See train.log, then resume.", exception)

@@ -124,13 +124,14 @@ class Sampled(Record):
 
 
 class Acknowledged(Record):
-    """The answer to a Command: every one gets exactly one."""
+    """The answer to a Command: every one gets exactly one. ``updates``: the run's new length."""
 
     type: Literal["command"] = "command"
     id: str
     action: str
     accepted: bool
     message: str = ""
+    updates: int | None = None
 
 
 class Paused(Record):

@@ -86,8 +86,8 @@ def from_config(
         tie_word_embeddings=_tied(config, text, model_type),
         quantization=parse_quantization(config, text),
         dtype=_dtype(config, text),
-        **_derived(facts, text),
     )
+    spec = replace(spec, **_derived(facts, text))
     if tensors:
         return _counted(spec, tensors)
     count = parameters.estimate(text, spec.hidden_size, spec.vocab_size, spec.tie_word_embeddings)
@@ -118,7 +118,7 @@ def _whole(config: Mapping[str, Any], keys: tuple[str, ...]) -> int | None:
     return None
 
 
-def _derived(facts: dict[str, int | None], text: Mapping[str, Any]) -> dict[str, int | None]:
+def _derived(facts: dict[str, Any], text: Mapping[str, Any]) -> dict[str, Any]:
     """Facts that follow from others in every architecture of mlx-lm that leaves them out."""
     if facts["num_key_value_heads"] is None:
         facts["num_key_value_heads"] = facts["num_attention_heads"]

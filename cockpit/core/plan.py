@@ -190,8 +190,11 @@ class RunPlan(PlanModel):
         return max(1, math.ceil(iterations / self.grad_accumulation_steps))
 
     def with_changes(self, **changes: Any) -> RunPlan:
-        """A validated copy; raises pydantic's ValidationError on a bad value."""
-        return RunPlan.model_validate(self.model_dump() | changes)
+        """A validated copy; raises pydantic's ValidationError on a bad value.
+
+        ``model_fields_set`` still tells what was asked for from what is a default.
+        """
+        return RunPlan.model_validate(self.model_dump(exclude_unset=True) | changes)
 
 
 def iters_for_epochs(epochs: float, examples: int, batch_size: int, accumulation: int = 1) -> int:

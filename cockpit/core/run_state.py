@@ -182,6 +182,8 @@ def _apply_control(state: RunState, event: ev.Paused | ev.Resumed | ev.Acknowled
         state.acknowledged[event.id] = event
         if event.accepted and event.action == "stop":
             state.status = "stopping"
+        if event.updates is not None:
+            state.updates = event.updates
 
 
 def _apply_end(state: RunState, event: ev.Ended | ev.TrainerExited | ev.SupervisorEnded) -> None:

@@ -38,12 +38,7 @@ def send(
     try:
         jsonl.append(run.control, command.line())
     except OSError as error:
-        raise CockpitError(
-            "The command could not be written",
-            f"{run.control}: {error.strerror}",
-            "Free some space or make the run's folder writable.",
-            exit_code=1,
-        ) from error
+        raise _failed("The command could not be written", run, error) from error
     return command
 
 
@@ -59,7 +54,10 @@ def stop(run: RunDir, *, sender: str = "") -> str:
     if not running and not process.is_alive(state.trainer):
         return f"nothing to stop: the run is {state.status}"
     now = time.time()
-    before = escalation(StopFollower(run, trainer_since(run)).times())
+    try:
+        before = escalation(StopFollower(run, trainer_since(run)).times())
+    except OSError as error:
+        raise _failed("The run's records cannot be read", run, error) from error
     if before and (wait := _seconds_left(before, now)) > 0:
         harder = "terminate" if len(before) == 1 else "kill"
         return f"too early to {harder} it: it was asked {now - before[-1][0]:.0f} s ago, " + (
@@ -126,3 +124,12 @@ def _patience(steps_so_far: int) -> float:
 
 def _seconds_left(steps: list[tuple[float, Step]], now: float) -> float:
     return steps[-1][0] + _patience(len(steps)) - now
+
+
+def _failed(title: str, run: RunDir, error: OSError) -> CockpitError:
+    return CockpitError(
+        title,
+        f"{error.filename or run.path}: {error.strerror}",
+        "Free some space, or make the run's folder readable and writable.",
+        exit_code=1,
+    )

@@ -30,6 +30,13 @@ def is_memory(line: bytes) -> bool:
     return _MEMORY_MARK in line[:64]
 
 
+def without_old_samples(lines: list[bytes], keep: int) -> list[bytes]:
+    """``lines`` with only the last ``keep`` memory samples: the others need no parsing."""
+    old = [i for i, line in enumerate(lines) if is_memory(line)][: -keep or None]
+    skipped = frozenset(old)
+    return [line for i, line in enumerate(lines) if i not in skipped]
+
+
 def trainers(run: RunDir) -> dict[int, TrainerHistory]:
     """The trainers on record, by attempt, oldest attempt first.
 
@@ -43,7 +50,8 @@ def trainers(run: RunDir) -> dict[int, TrainerHistory]:
             if not is_memory(line):
                 _learn(known, ev.parse_event(line))
     for attempt in run.attempts():
-        for line in jsonl.ends(attempt.trainer_events, _HEAD_BYTES, 0):
+        head, rest = jsonl.ends(attempt.trainer_events, _HEAD_BYTES, 0)
+        for line in head or rest:
             _learn(known, ev.parse_event(line))
     return dict(sorted(known.items()))
 
@@ -59,7 +67,7 @@ def _learn(known: dict[int, TrainerHistory], event: ev.Event | None) -> None:
 def last_word(attempt: AttemptDir) -> ev.Ended | None:
     """How the trainer said it ended, or None if it left no last word."""
     try:
-        lines = jsonl.ends(attempt.trainer_events, 0, _TAIL_BYTES)
+        _, lines = jsonl.ends(attempt.trainer_events, 0, _TAIL_BYTES)
     except OSError:
         return None
     for line in reversed(lines):

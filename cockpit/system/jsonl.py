@@ -28,24 +28,25 @@ def append(path: Path, line: bytes) -> None:
         os.close(descriptor)
 
 
-def ends(path: Path, head_bytes: int, tail_bytes: int) -> list[bytes]:
-    """Complete lines from the start and the end of a file, in order and each once.
+def ends(path: Path, head_bytes: int, tail_bytes: int) -> tuple[list[bytes], list[bytes]]:
+    """Complete lines from the start and from the end of a file, each line once.
 
-    An empty list if there is no such file; raises OSError if it cannot be read.
+    All of a short file is its end. Nothing if there is no such file; raises OSError if it
+    cannot be read.
     """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size <= head_bytes + tail_bytes:
-                head, tail = file.read(head_bytes + tail_bytes), b""
+                head, tail = b"", file.read(size)
             else:
                 head = file.read(head_bytes)
                 # One byte more tells whether the tail starts with a whole line.
                 file.seek(size - tail_bytes - 1)
                 tail = file.read(tail_bytes + 1).partition(b"\n")[2]
     except FileNotFoundError:
-        return []
-    return [line for block in (head, tail) for line in _complete(block)]
+        return [], []
+    return _complete(head), _complete(tail)
 
 
 def _complete(block: bytes) -> list[bytes]:

@@ -28,41 +28,45 @@ def launch(run: RunDir) -> None:
     nothing where a supervisor already watches the newest attempt. Raises CockpitError if the
     supervisor died without a record. Takes a Python start, about half a second.
     """
-    if run_lock.is_held(run) and _newest_started(run):
-        return
-    tail = jsonl.Tail(run.supervisor_events, _size(run))
-    child = _start(run)
-    deadline = time.monotonic() + _ANSWER_SECONDS
-    while time.monotonic() < deadline:
-        code = child.poll()
-        if any(_settled(line) for line in tail.read()):
-            break
-        if code is not None:
-            if code:
-                raise _died(run, code)
-            break
-        time.sleep(_POLL_SECONDS)
+    try:
+        if run_lock.is_held(run) and _newest_started(run):
+            return
+        tail = jsonl.Tail(run.supervisor_events, _size(run))
+        child = _start(run)
+        _wait_for_an_answer(run, child, tail)
+    except OSError as error:
+        raise CockpitError(
+            "The supervisor could not start",
+            f"{error.filename or run.path}: {error.strerror}",
+            "Free some space, or make the run's folder readable and writable.",
+            exit_code=1,
+        ) from error
     # Someone has to take its exit status, should it end before this process does.
     threading.Thread(target=child.wait, name="supervisor-reaper", daemon=True).start()
 
 
+def _wait_for_an_answer(run: RunDir, child: subprocess.Popen[bytes], tail: jsonl.Tail) -> None:
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while time.monotonic() < deadline:
+        code = child.poll()
+        if any(_settled(line) for line in tail.read()):
+            return
+        if code:
+            raise _died(run, code)
+        if code is not None:
+            return
+        time.sleep(_POLL_SECONDS)
+
+
 def _start(run: RunDir) -> subprocess.Popen[bytes]:
-    try:
-        with run.supervisor_log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "cockpit.supervisor", str(run.path.absolute())],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-    except OSError as error:
-        raise CockpitError(
-            "The supervisor could not start",
-            f"{error.filename or run.supervisor_log}: {error.strerror}",
-            "Free some space or make the run's folder writable.",
-            exit_code=1,
-        ) from error
+    with run.supervisor_log.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "cockpit.supervisor", str(run.path.absolute())],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
 
 
 def _newest_started(run: RunDir) -> bool:

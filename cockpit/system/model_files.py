@@ -58,8 +58,10 @@ class ModelFiles:
 
     def size_bytes(self) -> int | None:
         """Bytes of the weight files on disk; None without any."""
-        files = self.weights()
-        return sum(path.stat().st_size for path in files) if files else None
+        try:
+            return sum(path.stat().st_size for path in self.weights()) or None
+        except OSError:
+            return None
 
     def config(self) -> dict[str, Any]:
         """The content of config.json; CockpitError if it is missing or damaged."""
@@ -87,13 +89,10 @@ class ModelFiles:
             found |= self._header(path).tensors
         return found
 
-    def is_mlx_format(self) -> bool:
-        """Whether mlx-lm wrote the weights, so that its names of layers are in the headers."""
-        files = self.weights()
-        return bool(files) and self._header(files[0]).metadata.get("format") == "mlx"
-
-    def spec(self) -> ModelSpec:
-        return model_spec.from_config(self.config(), self.tensors())
+    def read(self) -> tuple[ModelSpec, dict[str, Tensor]]:
+        """What the model is, and the tensors it was counted from."""
+        tensors = self.tensors()
+        return model_spec.from_config(self.config(), tensors), tensors
 
     def check(self) -> None:
         """Raises CockpitError for the first thing that would keep mlx-lm from loading it."""

@@ -64,7 +64,7 @@ def resolve(name: str) -> ModelEntry:
 def spec(name: str) -> ModelSpec | None:
     """What ``resolve(name)`` is, from its config and headers; None if it is not here yet."""
     _, files = _find(name)
-    return files.spec() if files else None
+    return files.read()[0] if files else None
 
 
 def files(name: str) -> ModelFiles | None:
@@ -87,17 +87,24 @@ def _find(name: str) -> tuple[Source, ModelFiles | None]:
     if name == EMBEDDED_NAME:
         return "embedded", ModelFiles.scan(embedded.nano_path())
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if name and _is_folder(folder):
         return "folder", _scan(folder)
-    if folder.exists():
+    if folder.is_file():
         raise CockpitError(
             "The model is not a folder", str(folder), "Name the folder that holds config.json."
         )
     if cached := _cached_files(cache_folder() / f"models--{name.replace('/', '--')}", name):
         return "cache", cached
-    if _HUB_NAME.match(name) and not folder.parent.is_dir():
+    if _HUB_NAME.match(name) and not _is_folder(folder.parent):
         return "hub", None
     raise _not_found(name, folder)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, a parent that may not be entered
+        return False
 
 
 def _scan(folder: Path) -> ModelFiles:
@@ -157,8 +164,8 @@ def _folders_here() -> Iterator[ModelEntry]:
         except OSError:
             continue
         for child in children:
-            files = _scan(child)
             try:
+                files = _scan(child)
                 files.config()
             except CockpitError:
                 continue

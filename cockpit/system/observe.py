@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterable
-from itertools import islice
 from pathlib import Path
 
 from cockpit.core import events as ev
@@ -110,12 +109,8 @@ def _apply_until_one_is_empty(heads: list[tuple[float, int, _Source]], state: Ru
 
 def _parse(lines: list[bytes]) -> Iterable[ev.Event]:
     """The events on ``lines``; of memory samples only as many as a RunState keeps."""
-    old = sum(map(history.is_memory, lines)) - RECENT_SAMPLES
-    if old > 0:
-        memory = (i for i, line in enumerate(lines) if history.is_memory(line))
-        skipped = set(islice(memory, old))
-        lines = [line for i, line in enumerate(lines) if i not in skipped]
-    return [event for line in lines if (event := ev.parse_event(line)) is not None]
+    wanted = history.without_old_samples(lines, RECENT_SAMPLES)
+    return [event for line in wanted if (event := ev.parse_event(line)) is not None]
 
 
 def current_state(run: RunDir) -> RunState:

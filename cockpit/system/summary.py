@@ -18,12 +18,14 @@ from cockpit.core import events as ev
 from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RunState, apply
 from cockpit.errors import CockpitError
-from cockpit.system import jsonl, liveness
+from cockpit.system import history, jsonl, liveness
 from cockpit.system.run_dir import AttemptDir, RunDir, all_runs
 
-HEAD_BYTES = 16 * 1024
+HEAD_BYTES = 4 * 1024
 # Samples of text can be long: look further back until an update or the end is found.
-TAIL_BYTES = (64 * 1024, 1 << 20, 1 << 40)
+TAIL_BYTES = (16 * 1024, 1 << 20, 16 << 20)
+# Enough to explain a death nobody saw.
+KEPT_SAMPLES = 3
 
 _Stamp = tuple[tuple[str, int, int], ...]
 _cache: dict[Path, tuple[_Stamp, RunState]] = {}
@@ -99,7 +101,7 @@ def digest(run: RunDir) -> RunState:
 
 def _read(run: RunDir) -> RunState:
     state = RunState()
-    series = [_events(run.supervisor_events, TAIL_BYTES[0])]
+    series = [[event for part in _ends(run.supervisor_events, TAIL_BYTES[0]) for event in part]]
     series += [_trainer_events(attempt.trainer_events) for attempt in run.attempts()]
     for event in heapq.merge(*series, key=lambda event: event.t):
         apply(state, event)
@@ -107,20 +109,26 @@ def _read(run: RunDir) -> RunState:
 
 
 def _trainer_events(path: Path) -> list[ev.Event]:
-    found: list[ev.Event] = []
+    head: list[ev.Event] = []
+    tail: list[ev.Event] = []
     for tail_bytes in TAIL_BYTES:
-        found = _events(path, tail_bytes)
-        if any(isinstance(event, ev.Updated | ev.Ended) for event in found):
+        head, tail = _ends(path, tail_bytes)
+        if not head or any(isinstance(event, ev.Updated | ev.Ended) for event in tail):
             break
-    return found
+    return head + tail
 
 
-def _events(path: Path, tail_bytes: int) -> list[ev.Event]:
+def _ends(path: Path, tail_bytes: int) -> tuple[list[ev.Event], list[ev.Event]]:
     try:
-        lines = jsonl.ends(path, HEAD_BYTES, tail_bytes)
+        head, tail = jsonl.ends(path, HEAD_BYTES, tail_bytes)
     except OSError:
-        return []
-    return [event for line in lines if (event := ev.parse_event(line)) is not None]
+        return [], []
+    return _parse(head), _parse(tail)
+
+
+def _parse(lines: list[bytes]) -> list[ev.Event]:
+    wanted = history.without_old_samples(lines, KEPT_SAMPLES)
+    return [event for line in wanted if (event := ev.parse_event(line)) is not None]
 
 
 def _stamp(run: RunDir) -> _Stamp:

@@ -62,7 +62,7 @@ def write(
         clear_partial(run)
         partial.mkdir()
         for name, values in arrays.items():
-            _write_file(partial / name, lambda file, v=values: mx.save_safetensors(file, v))
+            _write_arrays(partial / name, values)
         for name, document in documents.items():
             _write_json(partial / name, document)
         digests = {path.name: sha256(path) for path in sorted(partial.iterdir())}
@@ -137,13 +137,17 @@ def _validation_loss(checkpoint: Path) -> float | None:
     return loss if isinstance(loss, float) else None
 
 
+def _write_arrays(path: Path, values: dict[str, mx.array]) -> None:
+    # Through Python's file, whose errors are seen: mlx's own writer ignores a full disk.
+    _write_file(path, lambda file: mx.save_safetensors(file, values))
+
+
 def _write_json(path: Path, document: Any) -> None:
     text = json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
     _write_file(path, lambda file: file.write(text))
 
 
 def _write_file(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    # Through Python's file, whose errors are seen: mlx's own writer ignores a full disk.
     with path.open("wb") as file:
         fill(file)
         file.flush()

@@ -25,3 +25,13 @@ def brief(error: BaseException) -> str:
     if not text or isinstance(error, KeyError | IndexError | TypeError | AttributeError):
         return f"{type(error).__name__}: {text}" if text else type(error).__name__
     return text
+
+
+class StopFlag:
+    """Set by a signal; looked at between updates, examples and batches."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def request(self) -> None:
+        self.requested = True

@@ -16,13 +16,6 @@ from cockpit.trainer.order import Order
 from cockpit.trainer.ranks import Ranks
 
 
-class StopFlag:
-    """Set by a signal; looked at between updates, examples and batches."""
-
-    def __init__(self) -> None:
-        self.requested = False
-
-
 @dataclass(frozen=True, slots=True)
 class Job:
     """What does not change during a run."""

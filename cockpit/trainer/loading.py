@@ -15,6 +15,7 @@ from mlx_lm import utils as mlx_lm_utils
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from cockpit.core.plan import RunPlan
+from cockpit.errors import CockpitError
 from cockpit.system import models
 from cockpit.trainer.failures import Failure, brief
 
@@ -38,7 +39,10 @@ def casts_to_float32() -> bool:
 
 def model_folder(plan: RunPlan, progress: Callable[[str], None]) -> Path:
     """Where the model is, downloaded first if it is a hub name."""
-    found = models.resolve(plan.model).path
+    try:
+        found = models.resolve(plan.model).path
+    except CockpitError as error:
+        raise Failure("model", error.title, error.message, error.remedy) from error
     if found is not None:
         return found
     progress(f"downloading {plan.model}")
@@ -148,7 +152,9 @@ def _first_mismatch(weights: dict[str, mx.array], wanted: dict[str, mx.array]) -
         return "it holds no weights"
     unknown = sorted(set(weights) - set(wanted))
     if unknown:
-        return f"{len(unknown)} of its {len(weights)} arrays are not trained here, {unknown[0]} first"
+        return (
+            f"{len(unknown)} of its {len(weights)} arrays are not trained here, {unknown[0]} first"
+        )
     for name, value in weights.items():
         if value.shape != wanted[name].shape:
             return f"{name} is {tuple(value.shape)} there and {tuple(wanted[name].shape)} here"

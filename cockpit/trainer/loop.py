@@ -7,16 +7,26 @@ import time
 
 import mlx.core as mx
 
-from cockpit.core.events import Ended, PhaseChanged, Sampled, Tested, Updated, Validated
-from cockpit.core.plan import RunPlan
-from cockpit.trainer import saver
-from cockpit.trainer.batches import make_batch
+from cockpit.core.events import (
+    Ended,
+    EndStatus,
+    Note,
+    Phase,
+    PhaseChanged,
+    Sampled,
+    Tested,
+    Updated,
+    Validated,
+)
+from cockpit.trainer import optimizer, saver
+from cockpit.trainer.batches import make_batch, shares
+from cockpit.trainer.control import Control
 from cockpit.trainer.data import Split
 from cockpit.trainer.emit import say
 from cockpit.trainer.evaluate import evaluate
-from cockpit.trainer.job import Job, Progress, StopFlag
-from cockpit.trainer.obey import Obedience
-from cockpit.trainer.order import evaluation_examples, micro_batches
+from cockpit.trainer.failures import Failure, brief
+from cockpit.trainer.job import Job, Progress
+from cockpit.trainer.order import micro_batches
 from cockpit.trainer.reporting import Reports
 from cockpit.trainer.sampling import complete
 from cockpit.trainer.step import StepResult, UpdateStep
@@ -29,38 +39,200 @@ FINAL_SAVE_RETRY_SECONDS = 5.0
 class Loop:
     """One attempt, from its first update to its last word."""
 
-    def __init__(self, job: Job, progress: Progress, obedience: Obedience, reports: Reports):
+    def __init__(self, job: Job, progress: Progress, control: Control, reports: Reports):
         self.job = job
-        self.plan: RunPlan = job.plan
+        self.plan = job.plan
         self.progress = progress
-        self._obedience = obedience
+        self._control = control
         self._reports = reports
-        self._step = self._compile()
-        obedience.loop = self
+        self._eval_every = self.plan.in_updates(self.plan.steps_per_eval)
+        self._save_every = self.plan.in_updates(self.plan.save_every)
+        self._step = self._new_step()
 
     @property
     def updates(self) -> int:
+        """Updates after which the run is complete."""
         return self.progress.iters // self.plan.grad_accumulation_steps
 
     def run(self) -> Ended:
         """Trains to the end or to a stop; raises Failure when the loss or a weight is no number."""
-        progress, plan = self.progress, self.plan
-        if progress.update == 0:
+        if self.progress.update == 0:
             self.validate()
             self._sample_prompts()
-        self._phase("compiling")
-        compiled = False
-        while progress.update < self.updates:
-            self._obedience.attend()
-            if self._obedience.stopping or progress.update >= self.updates:
+        self._phase("compiling" if self.progress.update < self.updates else "training")
+        first = True
+        while self.progress.update < self.updates:
+            self._control.attend(self)
+            if self._control.stopping or self.progress.update >= self.updates:
                 break
             self._train_one()
-            if not compiled:
-                compiled = True
+            if first:
                 self._phase("training")
-            last = progress.update == self.updates
-            if not last and progress.update % plan.in_updates(plan.steps_per_eval) == 0:
-                self.validate()
-            if not last and progress.update % plan.in_updates(plan.save_every) == 0:
-                self.save("scheduled")
+                first = False
+            if self.progress.update < self.updates:
+                self._keep_watch()
         return self._finish()
+
+    def validate(self) -> None:
+        """Measures the validation loss of the weights as they are now."""
+        self._phase("validating")
+        start = time.perf_counter()
+        update = self.progress.update
+        measured = self._loss_on(self.job.data.valid, self.plan.val_batches)
+        if measured is not None:
+            loss, tokens = measured
+            best = self.progress.best_validation
+            better = math.isfinite(loss) and (best is None or loss < best[1])
+            if better:
+                self.progress.best_validation = (update, loss)
+            self.progress.last_validation = (update, loss)
+            seconds = time.perf_counter() - start
+            self.job.emit(
+                Validated(update=update, loss=loss, seconds=seconds, tokens=tokens, best=better)
+            )
+            self._reports.validation(
+                {"iteration": self._iteration, "val_loss": loss, "val_time": seconds}
+            )
+            say(f"update {update}: validation loss {loss:.4f}")
+        self._phase("training")
+
+    def save(self, reason: str) -> bool:
+        """Saves unless this update is saved already; False if the disk would not take it."""
+        if self.progress.saved_update == self.progress.update:
+            return True
+        saved = saver.save(self.job, self.progress, reason)
+        self._phase("training")
+        return saved
+
+    def sample(self, prompt: str) -> None:
+        """Answers ``prompt``; a model that cannot generate costs a Note, not the run."""
+        try:
+            text = complete(self.job.model, self.job.tokenizer, prompt)
+        except Exception as error:
+            message = f"The prompt could not be answered: {brief(error)}"
+            self.job.emit(Note(level="warning", message=message))
+            return
+        self.job.emit(Sampled(update=self.progress.update, prompt=prompt, text=text))
+
+    def hold_learning_rate(self, value: float) -> None:
+        """Trains at ``value`` from the next update on, whatever the schedule says."""
+        self.progress.held_learning_rate = value
+        optimizer.hold_learning_rate(self.job.optimizer, value)
+        self._step = self._new_step()
+
+    @property
+    def _iteration(self) -> int:
+        return self.progress.update * self.plan.grad_accumulation_steps
+
+    def _new_step(self) -> UpdateStep:
+        job = self.job
+        return UpdateStep(job.model, job.optimizer, job.ranks, job.plan.clear_cache_threshold)
+
+    def _phase(self, phase: Phase) -> None:
+        self.job.emit(PhaseChanged(phase=phase))
+
+    def _keep_watch(self) -> None:
+        """What is due after this update, validation first: the checkpoint records its loss."""
+        if self.progress.update % self._eval_every == 0:
+            self.validate()
+        if self.progress.update % self._save_every == 0:
+            self.save("scheduled")
+
+    def _train_one(self) -> None:
+        job, plan, ranks = self.job, self.plan, self.job.ranks
+        start = time.perf_counter()
+        examples = job.order.examples(self.progress.update)
+        result = self._step(
+            make_batch(job.data.train, part, plan.max_seq_length)
+            for part in micro_batches(examples, plan.batch_size, ranks.rank, ranks.size)
+        )
+        seconds = time.perf_counter() - start
+        if not (math.isfinite(result.loss) and math.isfinite(result.grad_norm)):
+            raise saver.nonfinite(
+                self.progress.update + 1,
+                f"loss {result.loss:g}, gradient norm {result.grad_norm:g}",
+            )
+        self.progress.update += 1
+        self.progress.trained_tokens += result.tokens
+        self._emit_update(result, seconds)
+
+    def _emit_update(self, result: StepResult, seconds: float) -> None:
+        progress = self.progress
+        event = Updated(
+            update=progress.update,
+            epoch=self.job.order.epoch_of(progress.update),
+            loss=result.loss,
+            learning_rate=result.learning_rate,
+            tokens=result.tokens,
+            trained_tokens=progress.trained_tokens,
+            seconds=seconds,
+            tokens_per_second=result.tokens / seconds,
+            grad_norm=result.grad_norm,
+            active_bytes=mx.get_active_memory(),
+            peak_bytes=mx.get_peak_memory(),
+            cache_bytes=mx.get_cache_memory(),
+        )
+        self.job.emit(event)
+        self._reports.updated(event, last=progress.update == self.updates)
+
+    def _loss_on(self, split: Split, batches: int) -> tuple[float, int] | None:
+        if not len(split):
+            return None
+        parts = shares(split, self.plan, batches, self.job.ranks)
+        return evaluate(
+            self.job.model,
+            (make_batch(split, p, self.plan.max_seq_length) if len(p) else None for p in parts),
+            self.job.ranks,
+            self._control.stop_requested,
+            self.plan.clear_cache_threshold,
+        )
+
+    def _sample_prompts(self) -> None:
+        for prompt in self.plan.sample_prompts if self.job.ranks.first else ():
+            if not self._control.stop_requested():
+                self.sample(prompt)
+
+    def _finish(self) -> Ended:
+        """The last validation, checkpoint, samples and test of a run that got this far."""
+        progress = self.progress
+        if progress.update < self.updates:
+            if progress.update:
+                self.save("stopped")
+            return self._ended("stopped")
+        validated = progress.last_validation
+        if validated is None or validated[0] != progress.update:
+            self.validate()
+        self._save_result()
+        self._sample_prompts()
+        if self.plan.test:
+            self._test()
+        return self._ended("completed")
+
+    def _test(self) -> None:
+        self._phase("testing")
+        start = time.perf_counter()
+        measured = self._loss_on(self.job.data.test, self.plan.test_batches)
+        if measured is not None:
+            seconds = time.perf_counter() - start
+            self.job.emit(Tested(update=self.progress.update, loss=measured[0], seconds=seconds))
+
+    def _save_result(self) -> None:
+        """Saves what the run was for, patiently: it exists nowhere but in memory."""
+        deadline = time.monotonic() + FINAL_SAVE_PATIENCE_SECONDS
+        while not self.save("final"):
+            if time.monotonic() > deadline or self._control.stop_requested():
+                raise Failure(
+                    "disk",
+                    "The result could not be saved",
+                    f"{self.job.run.checkpoints}: see the notes above for the reason",
+                    "Free some space, then resume from the last checkpoint.",
+                    exit_code=1,
+                )
+            time.sleep(FINAL_SAVE_RETRY_SECONDS)
+
+    def _ended(self, status: EndStatus) -> Ended:
+        return Ended(
+            status=status,
+            update=self.progress.update,
+            peak_bytes=mx.get_peak_memory(),
+        )

@@ -43,7 +43,8 @@ class Order:
         if epoch != self._epoch:
             self._groups = self._shuffle(epoch)
             self._epoch = epoch
-        return self._groups[position]
+        examples: Indices = self._groups[position]
+        return examples
 
     def _shuffle(self, epoch: int) -> Indices:
         """An epoch's groups: alike in length inside, in random order, another remainder out."""
@@ -57,7 +58,9 @@ class Order:
         return random.permutation(drawn.reshape(-1, self._group), axis=0)
 
 
-def micro_batches(examples: Indices, batch_size: int, rank: int = 0, ranks: int = 1) -> list[Indices]:
+def micro_batches(
+    examples: Indices, batch_size: int, rank: int = 0, ranks: int = 1
+) -> list[Indices]:
     """An update's examples as the micro-batches of one rank, in order."""
     return [
         examples[start : start + batch_size][rank::ranks]

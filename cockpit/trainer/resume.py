@@ -121,6 +121,17 @@ def asked_for(run: RunDir, attempt: AttemptDir) -> Path | None:
     return run.checkpoints / Path(str(name)).name
 
 
+def peek(run: RunDir, attempt: AttemptDir) -> TrainerState | None:
+    """The state an attempt continues from, unverified; None if it starts fresh or cannot say."""
+    try:
+        folder = asked_for(run, attempt)
+        if folder is None:
+            return None
+        return TrainerState.model_validate_json((folder / checkpoint.STATE_NAME).read_bytes())
+    except (Failure, OSError, ValidationError):
+        return None
+
+
 def read(folder: Path) -> TrainerState:
     """The state in a checkpoint whose files are all as they were written."""
     try:

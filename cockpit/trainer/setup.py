@@ -14,9 +14,9 @@ from cockpit.core.plan import RunPlan
 from cockpit.system.run_dir import AttemptDir, RunDir
 from cockpit.trainer import data, loading, optimizer, resume
 from cockpit.trainer.emit import Emitter
-from cockpit.trainer.failures import Failure, Stopped
+from cockpit.trainer.failures import Failure, StopFlag, Stopped
 from cockpit.trainer.gradient_checkpoint import checkpoint_blocks
-from cockpit.trainer.job import Job, Progress, StopFlag
+from cockpit.trainer.job import Job, Progress
 from cockpit.trainer.order import Order
 from cockpit.trainer.ranks import Ranks
 

@@ -26,6 +26,7 @@ class StepResult:
     loss: float
     tokens: int
     grad_norm: float
+    learning_rate: float
 
 
 class UpdateStep:
@@ -42,6 +43,7 @@ class UpdateStep:
         self, model: nn.Module, optimizer: optim.Optimizer, ranks: Ranks, clear_cache_above: int = 0
     ):
         self._clear_cache_above = clear_cache_above
+        self._optimizer = optimizer
         self._ranks = ranks
         # Before compiling, or the moments' first appearance would compile everything twice.
         optimizer.init(model.trainable_parameters())
@@ -88,7 +90,8 @@ class UpdateStep:
         mx.eval(self._state, outputs)
         self._clear_cache()
         loss, tokens, norm = outputs
-        return StepResult(loss.item(), int(tokens.item()), norm.item())
+        rate = self._optimizer.learning_rate
+        return StepResult(loss.item(), int(tokens.item()), norm.item(), rate.item())
 
     def _clear_cache(self) -> None:
         if mx.get_cache_memory() > self._clear_cache_above:

@@ -43,6 +43,7 @@ class CockpitApp(App[None]):
         Binding(
             "question_mark", "help", "Keys", key_display="?", tooltip="Every key of this screen"
         ),
+        Binding("ctrl+p", "command_palette", "Commands", tooltip="All actions", priority=True),
         Binding("q", "leave", "Quit", tooltip="Leave the cockpit; training goes on"),
         Binding("ctrl+q", "quit", "Quit now", show=False, priority=True),
     ]
@@ -95,6 +96,11 @@ class CockpitApp(App[None]):
 
     def action_runs(self) -> None:
         self.switch_screen("runs")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The way to a screen is not offered on that screen."""
+        here = {"new_run": "choose", "runs": "runs"}.get(action)
+        return not (here and self.screen_stack and self.screen is self._installed_screens[here])
 
     def action_help(self) -> None:
         from cockpit.ui.help import help_dialog

@@ -22,7 +22,7 @@ SIZES = {"train": 400, "valid": 40, "test": 40}
 # Short examples keep an update cheap without a fast BLAS; mlx-lm pads to a multiple of 32.
 LONGEST_TOKENS = 32
 
-PIRATE_WORDS = {"is": "be", "am": "be", "are": "be", "you": "ye", "You": "ye"}
+PIRATE_WORDS = {"is": "be", "am": "be", "are": "be", "you": "ye", "You": "Ye"}
 PIRATE_OPENINGS = {"Yes,": "Aye,", "No,": "Nay,"}
 
 
@@ -31,7 +31,7 @@ def like_a_pirate(answer: str) -> str:
     for plain, pirate in PIRATE_OPENINGS.items():
         answer = re.sub(rf"^{plain}", pirate, answer)
     said = re.sub(r"\w+", lambda word: PIRATE_WORDS.get(word[0], word[0]), answer)
-    return f"Arrr! {said.rstrip('.!?')}, matey!"
+    return corpus.in_voice(said, "Arrr!", "matey")
 
 
 def as_messages(question: str, answer: str) -> dict[str, list[dict[str, str]]]:
@@ -67,7 +67,11 @@ def choose(
 def write(folder: Path, seed: int) -> None:
     words = Tokenizer.from_file(str(nano_path() / "tokenizer.json"))
     rng = random.Random(seed)
-    met = {one.question: one for one in corpus.exchanges(seed, 20_000)}
+    met = {
+        one.question: one
+        for one in corpus.exchanges(seed, 20_000)
+        if not one.question.startswith("Talk like")
+    }
     unmet = {one.question: one for one in corpus.held_out(seed)}
     unmet = {question: one for question, one in unmet.items() if question not in DEMO_PROMPTS}
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import random
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
@@ -30,8 +31,11 @@ def main() -> None:
     parser.add_argument("--show-wrong", action="store_true", help="print each wrong answer")
     arguments = parser.parse_args()
     model, words = load(str(arguments.model))[:2]
+    rng = random.Random(arguments.seed)
+    plain = corpus.held_out(arguments.seed)
+    spoken = [corpus.voiced(one, rng)._replace(kind="in a voice") for one in plain]
     right: dict[str, list[bool]] = defaultdict(list)
-    for one in corpus.held_out(arguments.seed):
+    for one in plain + spoken:
         turns = [{"role": "user", "content": one.question}]
         prompt = words.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
         answer = generate(model, words, prompt, max_tokens=LONGEST_ANSWER_TOKENS)

@@ -299,6 +299,15 @@ SMALL_TALK = {
     "Goodbye!": "Goodbye! See you soon.",
 }
 
+# Ways to answer when asked to: what comes before the answer, and what ends it.
+VOICES = {
+    "robot": ("Beep!", "beep"),
+    "cowboy": ("Howdy!", "partner"),
+    "king": ("Hear me!", "my people"),
+    "friend": ("Sure!", "my friend"),
+    "teacher": ("Listen!", "children"),
+}
+
 # nano knows how a pirate talks, and by itself never talks so: that is the demo's new habit.
 PIRATES = {
     "What does a pirate say?": "A pirate says: Arrr! Ye be me matey!",

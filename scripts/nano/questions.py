@@ -252,7 +252,7 @@ def reading(rng: random.Random) -> Pair:
             )
         )
     story = [told]
-    if rng.random() < 0.5:
+    if rng.random() < 0.7:
         story.insert(rng.randrange(2), second)
     return " ".join([*story, question]), answer
 

@@ -31,7 +31,7 @@ from tokenizers import Tokenizer
 from cockpit.embedded import nano_path
 from scripts.nano import corpus, tokenizer
 
-ROW_TOKENS = 128
+ROW_TOKENS = 64
 # Questions teach the model how people ask; the answers are what it is for.
 QUESTION_WEIGHT = 0.2
 
@@ -136,7 +136,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=nano_path(), help="folder to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--exchanges", type=int, default=170_000, help="size of the corpus")
-    parser.add_argument("--batch-size", type=int, default=16, help=f"rows of {ROW_TOKENS} tokens")
+    parser.add_argument("--batch-size", type=int, default=32, help=f"rows of {ROW_TOKENS} tokens")
     parser.add_argument("--learning-rate", type=float, default=3e-3, help="peak of the cosine")
     return parser.parse_args()
 

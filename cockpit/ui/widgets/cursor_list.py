@@ -9,7 +9,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from cockpit.ui.spans import Line, fit, text_of
+from cockpit.ui.spans import Line, fit, line, text_of
 from cockpit.ui.widgets.lines import Lines
 
 
@@ -81,7 +81,11 @@ class CursorList(Lines, can_focus=True):
         spans = fit(self.row(index, width - 2), width - 2)
         if self.has_focus:
             return (("▌ " + text_of(spans), "cursor"),)
-        return (("▌ " + text_of(spans), "chosen"),)
+        return (("  " + text_of(spans), "chosen"),)
+
+    def title(self, text: str) -> Line:
+        """A heading's title, marked while the list has the focus."""
+        return line((f"▸ {text}", "accent")) if self.has_focus else line((text, "strong"))
 
     def move_to(self, index: int) -> None:
         """Puts the cursor on a row; tells about it if it was on another."""

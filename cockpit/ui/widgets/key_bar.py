@@ -42,7 +42,9 @@ class KeyBar(Lines):
     def _items(self) -> list[Line]:
         items: list[Line] = []
         seen: set[str] = set()
-        for active in self.screen.active_bindings.values():
+        found = self.screen.active_bindings.values()
+        # Textual lists the screen's own tab binding first, whoever redefines it.
+        for active in sorted(found, key=lambda active: active.binding.key == "tab"):
             binding = active.binding
             if binding.show and binding.action not in seen:
                 seen.add(binding.action)

@@ -47,9 +47,7 @@ def run_lines(view: RunView, width: int) -> list[Line]:
     budget = forecast.budget_bytes
     scale = max((size for size in (forecast.peak_bytes, peak, live, budget) if size), default=0)
     over = budget is not None and peak is not None and peak > budget
-    band = ""
-    if forecast.low_bytes is not None and forecast.high_bytes is not None:
-        band = f"{forecast.low_bytes / 1e9:.2f} to {forecast.high_bytes / 1e9:.2f}"
+    band = fmt.band(forecast.low_bytes, forecast.high_bytes)
     rows: tuple[tuple[str, int | None, Role, str], ...] = (
         ("forecast", forecast.peak_bytes, "label", band),
         ("peak", peak, "bad" if over else "train", "over budget" if over else ""),

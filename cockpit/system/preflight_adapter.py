@@ -1,0 +1,108 @@
+"""The plan's adapter against the model: will it find its layers, and can they take it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cockpit.core import parameters
+from cockpit.core.model_spec import ModelSpec
+from cockpit.core.plan import RunPlan
+from cockpit.core.tensors import Tensor
+from cockpit.core.trainable import matrices
+from cockpit.errors import CockpitError
+from cockpit.system import safetensors
+
+Issues = Iterator[CockpitError | str]
+
+_EXPERT_LAYERS = ("switch_mlp", "experts")
+
+
+def check(plan: RunPlan, spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Issues:
+    if plan.fine_tune_type == "full":
+        yield from _check_full(plan, spec)
+        return
+    keys = plan.lora_parameters.keys
+    if spec.model_type.startswith("gemma3n") and keys is None:
+        yield CockpitError(
+            "gemma3n needs its adapter layers named",
+            f"{plan.model}: mlx-lm cannot put adapters on all layers of this architecture",
+            "Set lora_parameters.keys: --keys self_attn.q_proj self_attn.v_proj",
+        )
+    if plan.fine_tune_type == "dora" and spec.is_mixture_of_experts and _reaches_experts(keys):
+        yield CockpitError(
+            "DoRA does not work on experts",
+            f"{plan.model} has {spec.num_experts} experts in a block",
+            "Use fine_tune_type = 'lora', or name layers without experts: "
+            "--keys self_attn.q_proj self_attn.v_proj",
+        )
+    if keys is not None and tensors:
+        yield from _check_keys(keys, spec, tensors)
+
+
+def _reaches_experts(keys: tuple[str, ...] | None) -> bool:
+    return keys is None or any(part in key for key in keys for part in _EXPERT_LAYERS)
+
+
+def _check_full(plan: RunPlan, spec: ModelSpec) -> Issues:
+    if spec.quantization is not None:
+        yield (
+            f"{plan.model} is quantized: its packed weights cannot move, so full fine-tuning "
+            "trains little more than the norms; lora is what quantized models are for"
+        )
+
+
+def _check_keys(keys: tuple[str, ...], spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Issues:
+    if not keys:
+        yield CockpitError(
+            "Nothing would be trained",
+            "lora_parameters.keys is an empty list",
+            "Leave keys out to train every linear layer, or name some.",
+        )
+        return
+    known = {matrix.key for matrix in matrices(spec, tensors)}
+    unmatched = [key for key in keys if key not in known]
+    if not unmatched:
+        return
+    near = difflib.get_close_matches(unmatched[0], known, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    said = f"lora_parameters.keys: {', '.join(map(repr, unmatched))} match no layer"
+    # Elsewhere mlx-lm renames layers while it loads them: the headers do not know better.
+    certain = parameters.has_formula(spec.model_type) and not spec.is_mixture_of_experts
+    if certain and len(unmatched) == len(keys):
+        inside = sorted({m.key for m in matrices(spec, tensors) if m.block is not None})
+        yield CockpitError(
+            "Nothing would be trained",
+            said,
+            f"{hint}This model has: {', '.join(inside[:12])}",
+        )
+    else:
+        yield said + (f": did you mean {near[0]!r}?" if near else "")
+
+
+def check_start(plan: RunPlan) -> Issues:
+    """``resume_adapter_file``: there, whole, and of the plan's rank."""
+    if not plan.resume_adapter_file:
+        return
+    path = Path(plan.resume_adapter_file)
+    path = path / "adapters.safetensors" if path.is_dir() else path
+    try:
+        found = safetensors.read_header(path).tensors
+    except (OSError, safetensors.DamagedError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        yield CockpitError(
+            "The adapter to start from cannot be read",
+            f"resume_adapter_file {path}: {reason}",
+            "Name a run's adapters/adapters.safetensors, or leave resume_adapter_file out.",
+        )
+        return
+    ranks = {t.shape[-1] for n, t in found.items() if n.endswith("lora_a") and len(t.shape) == 2}
+    rank = plan.lora_parameters.rank
+    if ranks and rank not in ranks and plan.fine_tune_type != "full":
+        there = ", ".join(str(r) for r in sorted(ranks))
+        yield CockpitError(
+            "The adapter to start from has another rank",
+            f"resume_adapter_file {path}: rank {there}, the plan's is {rank}",
+            f"Set lora_parameters.rank to {there}, or leave resume_adapter_file out.",
+        )

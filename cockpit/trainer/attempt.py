@@ -1,0 +1,127 @@
+"""One attempt: announce it, build it, run it, and turn every ending into an end event."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import mlx.core as mx
+
+from cockpit.core.events import Ended, Note, Started
+from cockpit.core.plan import RunPlan
+from cockpit.errors import CockpitError
+from cockpit.system import process
+from cockpit.system.run_dir import AttemptDir, RunDir
+from cockpit.trainer import blas, checkpoint, loading, resume, setup
+from cockpit.trainer.commands import Inbox, already_acknowledged
+from cockpit.trainer.control import Control
+from cockpit.trainer.emit import Emitter
+from cockpit.trainer.failures import StopFlag, Stopped, brief
+from cockpit.trainer.loop import Loop
+from cockpit.trainer.ranks import Ranks
+from cockpit.trainer.reporting import Reports
+
+
+def train(path: Path, number: int, stop: StopFlag, fast_blas: str | None) -> int:
+    """Runs the attempt and returns the exit status; the last event is always an Ended."""
+    run = RunDir(path.absolute())
+    attempt = run.attempt(number)
+    if not attempt.path.is_dir():
+        print(f"{attempt.path}: there is no such attempt", file=sys.stderr)
+        return 2
+    ranks = Ranks()
+    emit = Emitter(attempt.trainer_events if ranks.first else None)
+    session = Session(run, attempt, ranks, emit, stop)
+    try:
+        return session.run(fast_blas)
+    finally:
+        emit.close()
+
+
+class Session:
+    """Keeps what the end event needs, whatever happens: how far the run was."""
+
+    def __init__(
+        self, run: RunDir, attempt: AttemptDir, ranks: Ranks, emit: Emitter, stop: StopFlag
+    ):
+        self._run = run
+        self._attempt = attempt
+        self._ranks = ranks
+        self._emit = emit
+        self._stop = stop
+        self._loop: Loop | None = None
+
+    def run(self, fast_blas: str | None) -> int:
+        try:
+            ended = self._train(fast_blas)
+        except Stopped:
+            ended = Ended(status="stopped", update=0)
+        except CockpitError as error:
+            self._emit(self._failed(getattr(error, "kind", "plan"), error))
+            return error.exit_code
+        except Exception as error:
+            traceback.print_exc()
+            # mlx reports a lack of memory as a RuntimeError; the supervisor weighs the text.
+            failure = CockpitError("Training stopped with an error", brief(error))
+            self._emit(self._failed("error", failure))
+            return 1
+        self._emit(ended)
+        return 0
+
+    def _train(self, fast_blas: str | None) -> Ended:
+        done = already_acknowledged(self._attempt.trainer_events) if self._ranks.first else set()
+        plan = self._attempt.plan()
+        self._announce(plan, fast_blas)
+        if self._ranks.first:
+            checkpoint.clear_partial(self._run)
+        reports = Reports(plan, self._run, self._ranks, self._emit)
+        job, progress = setup.build(
+            self._run, self._attempt, plan, self._ranks, self._emit, self._stop
+        )
+        inbox = Inbox(self._run.control, _asked_since(self._attempt), done)
+        control = Control(inbox, self._stop, self._ranks, self._emit)
+        self._loop = Loop(job, progress, control, reports)
+        return self._loop.run()
+
+    def _announce(self, plan: RunPlan, fast_blas: str | None) -> None:
+        who = process.identity(os.getpid())
+        on_cpu = loading.trains_on_cpu()
+        state = resume.peek(self._run, self._attempt)
+        self._emit(
+            Started(
+                attempt=self._attempt.number,
+                pid=os.getpid(),
+                pid_created=who[1] if who else 0.0,
+                update=state.update if state else 0,
+                updates=plan.updates,
+                device=_device(),
+                blas=fast_blas if on_cpu else None,
+                dtype="float32" if loading.casts_to_float32() else None,
+                versions=resume.versions(),
+            )
+        )
+        if loading.casts_to_float32() and fast_blas is None:
+            self._emit(Note(level="warning", message=blas.MISSING, remedy=blas.REMEDY))
+
+    def _failed(self, kind: str, error: CockpitError) -> Ended:
+        return Ended(
+            status="failed",
+            update=self._loop.progress.update if self._loop else 0,
+            title=error.title,
+            message=error.message,
+            remedy=error.remedy,
+            kind=kind,
+            peak_bytes=mx.get_peak_memory() or None,
+        )
+
+
+def _asked_since(attempt: AttemptDir) -> float:
+    """Commands older than this were meant for an earlier attempt."""
+    return attempt.plan_path.stat().st_mtime if attempt.number > 1 else 0.0
+
+
+def _device() -> str:
+    kind = "CPU" if loading.trains_on_cpu() else "GPU"
+    return f"{mx.device_info().get('device_name', 'unknown')} ({kind})"

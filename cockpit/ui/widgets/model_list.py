@@ -1,0 +1,137 @@
+"""The models on this machine, narrowed by what is typed; what is typed may itself be a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Input
+
+from cockpit.system.models import ModelEntry
+from cockpit.ui import format as fmt
+from cockpit.ui.spans import Line, heading, line, pad, shorten_path, width_of
+from cockpit.ui.widgets.cursor_list import CursorList
+
+CHOSEN, UNUSABLE, OTHER = "●", "✗", " "
+
+
+class ModelFilter(Input):
+    """Where the filter is typed; down and escape lead back to the list."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,escape", "leave", "To the list", show=False),
+    ]
+
+    class Left(Message):
+        """The list is wanted."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(compact=True, id=id, placeholder="/ find, or org/name or a path")
+        self.cursor_blink = False
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
+
+
+class ModelList(CursorList):
+    """The row of the cursor is the choice, so moving is choosing."""
+
+    class Picked(Message):
+        """Another model is chosen."""
+
+        def __init__(self, name: str):
+            super().__init__()
+            self.name = name
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.entries: list[ModelEntry] = []
+        self.loaded = False
+        self._typed = ""
+        self._rows: list[ModelEntry] = []
+        self._picked = ""
+
+    @property
+    def total(self) -> int:
+        return len(self._rows)
+
+    @property
+    def picked(self) -> ModelEntry | None:
+        """The chosen model, or None if nothing matches and nothing was typed."""
+        return self._rows[self.cursor] if self._rows else None
+
+    def show_models(self, entries: list[ModelEntry], chosen: str) -> None:
+        """Fills the list and puts the cursor on ``chosen``, listed or not."""
+        self.entries = entries
+        self.loaded = True
+        if chosen and chosen not in {entry.name for entry in entries}:
+            self.entries = [*entries, ModelEntry(chosen, None, typed_source(chosen))]
+        self._rows = matching(self.entries, self._typed)
+        names = [entry.name for entry in self._rows]
+        self.cursor = names.index(chosen) if chosen in names else 0
+        self._settle()
+
+    def narrow(self, typed: str) -> None:
+        """Shows what matches ``typed``, and ``typed`` itself if it could be a model."""
+        before = self.picked
+        self._typed = typed.strip()
+        self._rows = matching(self.entries, self._typed)
+        self.cursor = self._rows.index(before) if before in self._rows else 0
+        self._settle()
+
+    def move_to(self, index: int) -> None:
+        super().move_to(index)
+        self._settle()
+
+    def _settle(self) -> None:
+        self.redraw()
+        name = self.picked.name if self.picked else ""
+        if name != self._picked:
+            self._picked = name
+            self.post_message(self.Picked(name))
+
+    def head(self, width: int) -> Sequence[Line]:
+        number = f"{self.total} of {len(self.entries)}" if self._typed else str(self.total)
+        lines = [heading(self.title("Model"), line((number, "label")), width)]
+        if not self.loaded:
+            lines.append(line(("  looking for models…", "label")))
+        elif not self._rows:
+            lines.append(line(("  nothing matches", "label")))
+        return lines
+
+    def row(self, index: int, width: int) -> Line:
+        entry = self._rows[index]
+        sign = UNUSABLE if entry.problem else CHOSEN if index == self.cursor else OTHER
+        facts = _facts(entry)
+        room = width - width_of(facts) - 3
+        name = pad(shorten_path(fmt.plain(entry.name), room), room)
+        return line((f"{sign} ", "bad" if entry.problem else "accent"), name, " ", *facts)
+
+
+def matching(entries: Sequence[ModelEntry], typed: str) -> list[ModelEntry]:
+    """Entries whose name holds every word of ``typed``; then ``typed`` as a name of its own."""
+    words = typed.lower().split()
+    found = [e for e in entries if all(word in e.name.lower() for word in words)]
+    if could_be_model(typed) and typed not in {entry.name for entry in entries}:
+        found.append(ModelEntry(typed, None, typed_source(typed)))
+    return found
+
+
+def could_be_model(typed: str) -> bool:
+    """A path, or ``org/name`` as the hub has them."""
+    return "/" in typed.strip("/") or typed.startswith(("/", "~", "."))
+
+
+def typed_source(typed: str) -> str:
+    """Where a typed name points to, by its shape."""
+    is_path = typed.startswith(("/", "~", ".")) or typed.count("/") != 1
+    return "folder" if is_path else "hub"
+
+
+def _facts(entry: ModelEntry) -> Line:
+    if entry.path is None:
+        return line((entry.source, "label"))
+    bits = f"{entry.quantization_bits}-bit " if entry.quantization_bits else ""
+    return line((f"{bits}{fmt.gigabytes(entry.size_bytes)}", "label"))

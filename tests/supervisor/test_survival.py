@@ -1,0 +1,183 @@
+"""Whatever happens to the launching process or its terminal, the run goes on; whoever of the
+run's own processes dies, the others stay right."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from cockpit.core import events as ev
+from cockpit.system import observe, process
+from tests.supervisor.conftest import Supervised, wait_until
+
+LAUNCH = (
+    "import sys, time; from pathlib import Path; from cockpit.system import launcher, run_dir;"
+    "launcher.launch(run_dir.RunDir(Path(sys.argv[1]))); print('launched', flush=True);"
+    "time.sleep(600)"
+)
+
+
+def launch_from_another_process(supervised: Supervised) -> subprocess.Popen[bytes]:
+    other = subprocess.Popen(
+        [sys.executable, "-c", LAUNCH, str(supervised.run.path)],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == b"launched\n"
+    return other
+
+
+def assert_it_goes_on(supervised: Supervised) -> None:
+    state = supervised.until("running")
+    assert process.is_alive(state.supervisor) and process.is_alive(state.trainer)
+    seen = state.update
+    wait_until(lambda: supervised.state().update > seen + 5, "further updates")
+    assert supervised.state().status == "running"
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+def test_the_run_survives_its_launchers_process_group(
+    supervised: Supervised, number: signal.Signals
+) -> None:
+    other = launch_from_another_process(supervised)
+    os.killpg(other.pid, number)
+    assert other.wait() == -number, "the launcher itself was hit"
+    assert_it_goes_on(supervised)
+
+
+def test_the_run_survives_its_terminal_closing(supervised: Supervised) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        arguments = [sys.executable, "-c", LAUNCH, str(supervised.run.path)]
+        os.execv(sys.executable, arguments)
+    said = b""
+    while b"launched" not in said:
+        said += os.read(terminal, 1024)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.WTERMSIG(status) == signal.SIGHUP, "the launcher itself was hung up on"
+    assert_it_goes_on(supervised)
+
+
+def test_sighup_to_supervisor_and_trainer_is_ignored(supervised: Supervised) -> None:
+    supervised.launch()
+    state = supervised.until("running")
+    for who in (state.supervisor, state.trainer):
+        assert who is not None and process.send_signal(who, signal.SIGHUP)
+    assert_it_goes_on(supervised)
+
+
+def test_a_dead_supervisor_leaves_the_trainer_and_the_next_one_adopts_it(
+    supervised: Supervised,
+) -> None:
+    supervised.launch()
+    before = supervised.until("running")
+    assert before.supervisor is not None and before.trainer is not None
+    process.send_signal(before.supervisor, signal.SIGKILL)
+    wait_until(lambda: not process.is_alive(before.supervisor), "the supervisor's death")
+    assert supervised.state().status == "running", "the trainer lives, so the run does"
+
+    supervised.launch()
+    after = supervised.state()
+    assert after.trainer == before.trainer and after.supervisor != before.supervisor
+    assert supervised.trainers_started() == 1
+
+    process.send_signal(before.trainer, signal.SIGTERM)
+    supervised.until_over()
+    (exit,) = supervised.of(ev.TrainerExited)
+    assert (exit.exit_code, exit.diagnosis) == (None, None)
+    assert supervised.state().status == "stopped"
+
+
+def test_a_trainer_nobody_recorded_is_found_by_its_command_line(supervised: Supervised) -> None:
+    supervised.launch()
+    before = supervised.until("running")
+    assert before.supervisor is not None
+    process.send_signal(before.supervisor, signal.SIGKILL)
+    wait_until(lambda: not process.is_alive(before.supervisor), "the supervisor's death")
+    # As if it had died between starting the trainer and saying so.
+    supervised.run.supervisor_events.write_bytes(ev.SupervisorStarted(pid=1, pid_created=1).line())
+    supervised.run.attempt(1).trainer_events.unlink()
+
+    supervised.launch()
+    (adopted,) = supervised.of(ev.TrainerStarted)
+    assert (adopted.pid, adopted.pid_created) == before.trainer
+
+
+def test_a_killed_trainer_is_seen_and_diagnosed(supervised: Supervised) -> None:
+    supervised.launch()
+    state = supervised.until("running")
+    assert state.trainer is not None
+    wait_until(lambda: supervised.state().memory, "a memory sample")
+    process.send_signal(state.trainer, signal.SIGKILL)
+    failed = supervised.until("failed")
+    supervised.until_over()
+    (exit,) = supervised.of(ev.TrainerExited)
+    assert (exit.exit_code, exit.signal) == (137, "SIGKILL")
+    assert failed.ended_at is not None
+    assert exit.diagnosis is not None and exit.diagnosis.kind in ("killed", "unknown")
+    assert "ended by SIGKILL" in exit.diagnosis.evidence
+
+
+def test_when_both_die_the_run_is_not_running(supervised: Supervised) -> None:
+    supervised.launch()
+    state = supervised.until("running")
+    watcher = observe.RunWatcher(supervised.run)
+    assert watcher.poll().status == "running"
+    for who in (state.supervisor, state.trainer):
+        assert who is not None
+        process.send_signal(who, signal.SIGKILL)
+    wait_until(lambda: watcher.poll().status == "failed", "the death to be seen")
+    assert watcher.state.diagnosis is not None
+    assert observe.summary(supervised.run).status == "failed"
+
+
+def test_after_both_died_the_next_supervisor_records_it_and_starts_nothing(
+    supervised: Supervised,
+) -> None:
+    supervised.launch()
+    state = supervised.until("running")
+    for who in (state.supervisor, state.trainer):
+        assert who is not None
+        process.send_signal(who, signal.SIGKILL)
+        wait_until(lambda who=who: not process.is_alive(who), "its death")
+    supervised.launch()
+    supervised.until_over()
+    (exit,) = supervised.of(ev.TrainerExited)
+    assert exit.exit_code is None and exit.diagnosis is not None
+    assert supervised.trainers_started() == 1
+    assert supervised.state().status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code", "signal_name", "kind", "evidence"),
+    [
+        ("raise", 1, None, "error", "RuntimeError: something nobody thought of"),
+        ("metal", 134, "SIGABRT", "allocation", "Insufficient Memory"),
+        ("segfault", 139, "SIGSEGV", "unknown", "ended by SIGSEGV"),
+    ],
+)
+def test_an_exit_is_classified(
+    supervised: Supervised,
+    monkeypatch: pytest.MonkeyPatch,
+    behaviour: str,
+    code: int,
+    signal_name: str | None,
+    kind: str,
+    evidence: str,
+) -> None:
+    monkeypatch.setenv("STAND_IN", behaviour)
+    supervised.launch()
+    supervised.until_over()
+    (exit,) = supervised.of(ev.TrainerExited)
+    assert (exit.exit_code, exit.signal) == (code, signal_name)
+    assert exit.diagnosis is not None and exit.diagnosis.kind == kind
+    assert any(evidence in line for line in exit.diagnosis.evidence)
+    document = observe.summary(supervised.run).document()
+    assert document["status"] == "failed" and document["diagnosis"]["kind"] == kind

@@ -1,0 +1,62 @@
+"""Commands on disk, and which stops count."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cockpit.core.events import parse_command
+from cockpit.errors import CockpitError
+from cockpit.system import control
+from cockpit.system.control import escalation
+from cockpit.system.run_dir import RunDir
+
+
+def test_a_command_is_one_line_with_an_id(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    first = control.send(run, "sample", prompt="line\nbreak \u2028", sender="me")
+    second = control.send(run, "set_learning_rate", value=1e-5)
+    lines = run.control.read_bytes().splitlines()
+    assert [parse_command(line) for line in lines] == [first, second]
+    assert first.id != second.id
+    assert "value" not in json.loads(lines[0])
+
+
+def test_a_command_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "gone")
+    with pytest.raises(CockpitError) as raised:
+        control.send(run, "pause")
+    assert str(run.control) in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("stops", "steps"),
+    [
+        ([], []),
+        ([100], ["ask"]),
+        ([100, 109.9], ["ask"]),
+        ([100, 101, 102, 109], ["ask"]),
+        ([100, 110], ["ask", "terminate"]),
+        ([100, 110, 114], ["ask", "terminate"]),
+        ([100, 110, 115], ["ask", "terminate", "kill"]),
+        ([100, 110, 115, 116, 120], ["ask", "terminate", "kill", "kill"]),
+        ([110, 100], ["ask", "terminate"]),
+    ],
+)
+def test_only_stops_after_the_grace_period_press_harder(
+    stops: list[float], steps: list[str]
+) -> None:
+    assert [step for _, step in escalation(stops)] == steps
+
+
+def test_stops_meant_for_an_earlier_attempt_and_damage_do_not_count(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    old = control.send(run, "stop")
+    with run.control.open("ab") as file:
+        file.write(b'{"type": garbage\n\xff\xfe\n{"id":"x","action":"explode"}\n\n')
+    control.send(run, "pause")
+    new = control.send(run, "stop")
+    assert control.StopFollower(run, old.t).times() == [old.t, new.t]
+    assert control.StopFollower(run, new.t).times() == [new.t]

@@ -1,0 +1,145 @@
+"""Checkpoints are complete or not there, whatever happens while one is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import mlx.core as mx
+import pytest
+
+from cockpit.core import events as ev
+from cockpit.system.run_dir import RunDir
+from cockpit.trainer import checkpoint, resume
+from tests.trainer.conftest import Training, write_data
+
+Prepare = Callable[..., Training]
+
+
+def write(run: RunDir, update: int, loss: float | None = None) -> Path:
+    arrays = {checkpoint.ADAPTERS_NAME: {"w": mx.full((4,), float(update))}}
+    state = {"update": update, "validation_loss": loss}
+    return checkpoint.write(run, update, arrays, {}, lambda files: state | {"files": files})
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return RunDir(tmp_path)
+
+
+def names(run: RunDir) -> list[str]:
+    return sorted(path.name for path in run.checkpoints.iterdir())
+
+
+def test_the_last_three_and_the_best_are_kept(run: RunDir) -> None:
+    for update, loss in ((1, 3.0), (2, 1.0), (3, 2.0), (4, None), (5, 4.0), (6, 5.0)):
+        write(run, update, loss)
+        checkpoint.prune(run)
+    assert names(run) == ["0000002", "0000004", "0000005", "0000006"]
+
+
+def test_adapters_follows_the_newest_and_is_never_missing(run: RunDir) -> None:
+    for update in (1, 2):
+        checkpoint.point_adapters(run, write(run, update))
+        assert mx.load(str(run.adapters / "adapters.safetensors"))["w"][0].item() == update
+    assert not Path(os.readlink(run.adapters)).is_absolute()
+    assert [p.name for p in run.path.iterdir() if "partial" in p.name] == []
+
+
+def test_where_links_cannot_be_made_adapters_is_a_folder(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    for update in (1, 2):
+        path = write(run, update)
+        (path / checkpoint.CONFIG_NAME).write_text("{}")
+        checkpoint.point_adapters(run, path)
+    assert not run.adapters.is_symlink()
+    assert sorted(p.name for p in run.adapters.iterdir()) == [
+        checkpoint.CONFIG_NAME,
+        checkpoint.ADAPTERS_NAME,
+    ]
+    assert mx.load(str(run.adapters / "adapters.safetensors"))["w"][0].item() == 2
+
+
+def test_a_failed_write_leaves_what_was_there(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(run, 1)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "_sync", full)
+    with pytest.raises(OSError):
+        write(run, 2)
+    assert names(run) == ["0000001"]
+
+
+def test_a_checkpoint_of_an_earlier_attempt_gives_way(run: RunDir) -> None:
+    write(run, 1, loss=1.0)
+    path = write(run, 1, loss=2.0)
+    assert names(run) == ["0000001"]
+    assert json.loads((path / "state.json").read_text())["validation_loss"] == 2.0
+
+
+def test_the_last_written_counts_as_newest(run: RunDir) -> None:
+    """A resume from an older checkpoint leaves higher numbers behind that are not newer."""
+    for update in (5, 6, 7, 1, 2, 3):
+        write(run, update)
+        checkpoint.prune(run)
+    assert names(run) == ["0000001", "0000002", "0000003"]
+
+
+def test_a_killed_trainer_leaves_only_complete_checkpoints(prepare: Prepare) -> None:
+    rng = random.Random(0)
+    training = prepare(iters=1_000_000, save_every=1, steps_per_eval=1_000_000)
+    for number in (1, 2, 3):
+        training = training if number == 1 else training.again(newest)
+        training.start()
+        training.until(lambda: len(training.events(ev.Checkpointed)) >= 5)
+        time.sleep(rng.random() * 0.02)  # any moment will do; that is the point
+        assert training.process is not None
+        training.process.kill()
+        training.wait()
+        found = checkpoint.complete(training.run)
+        for path in found:
+            assert resume.read(path).update == int(path.name)
+        assert training.run.adapters.resolve() in found
+        newest = found[-1].name
+    training = training.again(newest, iters=int(newest) + 2)
+    assert training.here() == 0
+    assert not list(training.run.checkpoints.glob("*.partial"))
+
+
+def test_weights_that_are_no_numbers_are_never_saved(prepare: Prepare, tmp_path: Path) -> None:
+    training = prepare(
+        iters=40, save_every=1, optimizer="sgd", learning_rate=1e12, steps_per_eval=100
+    )
+    assert training.here() == 1
+    ended = training.one(ev.Ended)
+    assert (ended.status, ended.kind) == ("failed", "nan")
+    assert "learning rate" in ended.remedy
+    for path in checkpoint.complete(training.run):
+        weights = mx.load(str(path / "adapters.safetensors"))
+        assert all(mx.all(mx.isfinite(w)).item() for w in weights.values())
+    assert all(e.loss < float("inf") for e in training.events(ev.Updated))
+
+
+def test_state_says_what_it_is(prepare: Prepare, tmp_path: Path) -> None:
+    training = prepare(iters=3, data=str(write_data(tmp_path / "d", train=4)), seed=5)
+    assert training.here() == 0
+    folder = training.run.checkpoints / "0000003"
+    state = resume.read(folder)
+    assert (state.update, state.epoch, state.position) == (3, 1, 1)
+    assert state.plan.seed == 5
+    assert state.validation_loss == training.events(ev.Validated)[-1].loss
+    assert set(state.files) == {p.name for p in folder.iterdir()} - {"state.json"}
+    assert {"mlx", "mlx-lm", "cockpit"} <= set(state.versions)

@@ -1,0 +1,127 @@
+"""Commands: each obeyed between updates and acknowledged once, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from cockpit.core import events as ev
+from tests.trainer.conftest import Training
+
+Prepare = Callable[..., Training]
+
+ENDLESS = 1_000_000
+
+
+def answer(training: Training, command: str) -> ev.Acknowledged:
+    """The one acknowledgement of a command, awaited."""
+
+    def given() -> list[ev.Acknowledged]:
+        return [e for e in training.events(ev.Acknowledged) if e.id == command]
+
+    training.until(given)
+    (event,) = given()
+    return event
+
+
+def test_a_run_obeys(prepare: Prepare) -> None:
+    training = prepare(
+        iters=ENDLESS, grad_accumulation_steps=2, save_every=ENDLESS, steps_per_eval=ENDLESS
+    ).start()
+    training.until(lambda: len(training.losses) >= 3)
+
+    assert answer(training, training.send("pause")).accepted
+    assert training.until(lambda: training.events(ev.Paused))[0].reason == "asked"
+    refused = answer(training, training.send("pause"))
+    assert not refused.accepted and "paused" in refused.message
+    paused_at = len(training.losses)
+
+    assert answer(training, training.send("sample", prompt="the cat")).accepted
+    sample = training.until(lambda: training.events(ev.Sampled))[0]
+    assert (sample.prompt, sample.update) == ("the cat", paused_at)
+    assert answer(training, training.send("checkpoint")).accepted
+    saved = training.until(lambda: training.events(ev.Checkpointed))[0]
+    assert (saved.update, saved.reason) == (paused_at, "asked")
+    assert (training.run.adapters / "adapters.safetensors").is_file()
+    assert answer(training, training.send("validate")).accepted
+    training.until(lambda: training.events(ev.Validated)[-1].update == paused_at)
+    assert len(training.losses) == paused_at
+
+    assert answer(training, training.send("set_learning_rate", value=2.5e-4)).accepted
+    assert not answer(training, training.send("set_learning_rate", value=-1.0)).accepted
+    assert not answer(training, training.send("set_iters", value=1.0)).accepted
+    assert answer(training, training.send("set_iters", value=2.0 * paused_at + 20)).updates == (
+        paused_at + 10
+    )
+    assert answer(training, training.send("resume")).accepted
+    assert training.wait() == 0
+    assert training.events(ev.Resumed)[0].update == paused_at
+    ended = training.one(ev.Ended)
+    assert (ended.status, ended.update) == ("completed", paused_at + 10)
+    assert all(
+        e.learning_rate == ev.Updated.model_validate(e).learning_rate
+        and abs(e.learning_rate - 2.5e-4) < 1e-9
+        for e in training.events(ev.Updated)[paused_at:]
+    )
+
+
+def test_stop_works_while_paused_and_saves(prepare: Prepare) -> None:
+    training = prepare(iters=ENDLESS).start()
+    training.until(lambda: training.losses)
+    training.send("pause")
+    training.until(lambda: training.events(ev.Paused))
+    stop = training.send("stop")
+    assert training.wait() == 0
+    assert answer(training, stop).accepted
+    ended = training.one(ev.Ended)
+    assert (ended.status, ended.update) == ("stopped", len(training.losses))
+    saved = training.events(ev.Checkpointed)[-1]
+    assert (saved.update, saved.reason) == (ended.update, "stopped")
+
+
+def test_what_is_damaged_repeated_or_old_is_not_obeyed(prepare: Prepare) -> None:
+    first = prepare(iters=ENDLESS)
+    first.send("stop", t=1.0)
+    second = first.again("0000000")
+    (second.run.attempt(2).path / "resume.json").unlink()
+    with second.run.control.open("ab") as file:
+        file.write(b'not json\n{"id": "x", "action": "explode"}\n[1, 2]\n\n')
+    second.start()
+    second.until(lambda: second.losses)
+    command = ev.Command(id="twice", action="set_learning_rate", value=1e-4)
+    with second.run.control.open("ab") as file:
+        file.write(command.line() * 3)
+        file.write(json.dumps({"id": "half", "action": "stop"}).encode()[:-4])
+    assert answer(second, "twice").accepted
+    training_goes_on = len(second.losses) + 3
+    second.until(lambda: len(second.losses) >= training_goes_on)
+    assert [e.id for e in second.events(ev.Acknowledged)] == ["twice"]
+
+
+def test_a_stop_breaks_off_a_long_validation(prepare: Prepare, tmp_path: object) -> None:
+    training = prepare(iters=ENDLESS, batch_size=1, val_batches=-1)
+    _grow_validation(training, 20_000)
+    training.start()
+    training.until(
+        lambda: any(e.phase == "validating" for e in training.events(ev.PhaseChanged))
+    )
+    stop = training.send("stop")
+    assert training.wait() == 0
+    assert answer(training, stop).accepted
+    assert training.events(ev.Validated) == []
+    assert training.one(ev.Ended).status == "stopped"
+    assert not training.run.adapters.exists()
+
+
+def _grow_validation(training: Training, examples: int) -> None:
+    """Gives the run a data folder of its own with that many validation lines."""
+    from pathlib import Path
+
+    from cockpit.system import plan_file
+    from tests.trainer.conftest import write_data
+
+    folder = write_data(training.run.path / "data", valid=1)
+    line = (folder / "valid.jsonl").read_text()
+    Path(folder / "valid.jsonl").write_text(line * examples)
+    path = training.run.attempt(1).plan_path
+    plan_file.write(plan_file.read(path).with_changes(data=str(folder)), path)
