@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cockpit.cli.output import say
@@ -16,6 +18,7 @@ from cockpit.system.observe import RunWatcher
 from cockpit.system.run_dir import RunDir
 
 POLL_SECONDS = 0.3
+CATCH_UP_LINES = 5
 
 
 @dataclass(slots=True)
@@ -62,18 +65,26 @@ def print_progress(state: RunState, printed: Printed, report_every: int) -> None
 
 
 def _print_updates(state: RunState, printed: Printed, report_every: int) -> None:
-    last = state.last
-    if last is None or last.update <= printed.update:
-        return
-    due = last.update // report_every > printed.update // report_every
-    if due or last.update == state.updates or not state.active:
-        printed.update = last.update
-        rate = state.tokens_per_second
+    due = [
+        (update, loss, rate)
+        for (update, loss), (_, rate) in _since(state, printed.update)
+        if update % report_every == 0 or update == state.updates
+    ]
+    if due:
+        printed.update = due[-1][0]
+    # Attaching to a long run starts near its end, not with a thousand lines.
+    for update, loss, rate in due[-CATCH_UP_LINES:]:
         say(
-            f"{_at(last.update, state)}  loss {last.loss:.3f}  rate {last.learning_rate:.2e}  "
-            f"{fmt.speed(rate)}  peak {fmt.gigabytes(state.peak_bytes)}  "
+            f"{_at(update, state)}  loss {fmt.loss(loss)}  rate {rate:.2e}  "
+            f"{fmt.speed(state.tokens_per_second)}  peak {fmt.gigabytes(state.peak_bytes)}  "
             f"left {fmt.duration(state.eta_seconds)}"
         )
+
+
+def _since(state: RunState, update: int) -> Iterator[tuple[tuple[int, float], tuple[int, float]]]:
+    """Losses and learning rates after ``update``, oldest first."""
+    start = bisect_right(state.losses, update, key=lambda point: point[0])
+    return zip(state.losses[start:], state.learning_rates[start:], strict=True)
 
 
 def validation_line(validation: ev.Validated, state: RunState) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cockpit.cli import interface, output, train
-from cockpit.core.format import NOT_AVAILABLE, duration, gigabytes, loss, plain, speed
+from cockpit.core.format import NOT_AVAILABLE, count, duration, gigabytes, loss, plain, speed
 from cockpit.core.run_state import RunState
 from cockpit.system import control, observe, run_dir
 from cockpit.system.observe import RunWatcher
@@ -23,7 +23,7 @@ def list_runs(arguments: argparse.Namespace) -> int:
         (
             s.run,
             s.status,
-            str(s.iterations),
+            count(s.iterations),
             loss(s.final_train_loss),
             gigabytes(s.predicted_peak_bytes),
             gigabytes(s.measured_peak_bytes),

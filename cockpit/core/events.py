@@ -229,12 +229,7 @@ class SupervisorEnded(Record):
 
 
 SupervisorEvent = (
-    SupervisorStarted
-    | TrainerStarted
-    | MemorySampled
-    | TrainerExited
-    | Note
-    | SupervisorEnded
+    SupervisorStarted | TrainerStarted | MemorySampled | TrainerExited | Note | SupervisorEnded
 )
 
 Event = TrainerEvent | SupervisorEvent

@@ -49,6 +49,15 @@ def gibibytes(size_bytes: int | None) -> str:
     return NOT_AVAILABLE if size_bytes is None else f"{size_bytes / 2**30:.1f} GiB"
 
 
+def band(low_bytes: int | None, high_bytes: int | None) -> str:
+    """``0.80 to 2.00 GB``, both in the unit of the higher one; empty if either is unknown."""
+    if low_bytes is None or high_bytes is None:
+        return ""
+    high = gigabytes(high_bytes)
+    low = f"{low_bytes / 1e6:.0f}" if high.endswith("MB") else f"{low_bytes / 1e9:.2f}"
+    return f"{low} to {high}"
+
+
 def rate(bytes_per_second: float | None) -> str:
     """``3.1 MB/s``."""
     if bytes_per_second is None:

@@ -169,15 +169,18 @@ def _forget_after(state: RunState, update: int) -> None:
     for series in (state.losses, state.learning_rates, state.grad_norms):
         while series and series[-1][0] > update:
             series.pop()
-    while state.validations and state.validations[-1].update > update:
-        state.validations.pop()
+    for records in (state.validations, state.checkpoints, state.samples):
+        while records and records[-1].update > update:
+            records.pop()
+    state.test = None
+    if state.last is not None and state.last.update > update:
+        state.last = None
 
 
 def _apply_control(state: RunState, event: ev.Paused | ev.Resumed | ev.Acknowledged) -> None:
-    if isinstance(event, ev.Paused):
-        state.status = "paused"
-    elif isinstance(event, ev.Resumed):
-        state.status = "running"
+    if isinstance(event, ev.Paused | ev.Resumed):
+        if state.status != "stopping":
+            state.status = "paused" if isinstance(event, ev.Paused) else "running"
     else:
         state.acknowledged[event.id] = event
         if event.accepted and event.action == "stop":

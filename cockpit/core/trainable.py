@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -67,12 +66,16 @@ def trained_blocks(plan: RunPlan, spec: ModelSpec) -> range | None:
 def trainable_parameters(
     plan: RunPlan, spec: ModelSpec, tensors: Mapping[str, Tensor]
 ) -> int | None:
-    """How many parameters the plan trains; None if the headers do not tell."""
+    """How many parameters the plan trains; None if the headers do not tell.
+
+    Full fine-tuning of packed weights has no answer: they have no gradient.
+    """
     blocks = trained_blocks(plan, spec)
-    if blocks is None or not tensors:
+    full = plan.fine_tune_type == "full"
+    if blocks is None or not tensors or (full and spec.quantization):
         return None
-    if plan.fine_tune_type == "full":
-        return _unpacked_in(blocks, spec, tensors)
+    if full:
+        return _parameters_in(blocks, spec, tensors)
     lora, dora = plan.lora_parameters, plan.fine_tune_type == "dora"
     return sum(
         matrix.adapter_parameters(lora.rank, dora=dora)
@@ -82,14 +85,10 @@ def trainable_parameters(
     )
 
 
-def _unpacked_in(blocks: range, spec: ModelSpec, tensors: Mapping[str, Tensor]) -> int:
-    """Parameters of ``blocks`` that full fine-tuning moves: packed ones stay as they are."""
-    total = 0
-    for name, tensor in language_model(tensors, spec.num_hidden_layers).items():
-        place, path = block_of(name), name.rpartition(".")[0]
-        if place and place[0] in blocks and f"{path}.scales" not in tensors:
-            total += math.prod(tensor.shape)
-    return total
+def _parameters_in(blocks: range, spec: ModelSpec, tensors: Mapping[str, Tensor]) -> int:
+    kept = language_model(tensors, spec.num_hidden_layers)
+    places = ((block_of(name), tensor) for name, tensor in kept.items())
+    return sum(tensor.size for place, tensor in places if place and place[0] in blocks)
 
 
 def checkpoint_bytes(plan: RunPlan, trainable: int) -> int:

@@ -51,7 +51,7 @@ class Row:
 def parse(line: bytes) -> dict[str, Any] | Finding:
     """The object on a line, or what keeps it from being one."""
     try:
-        value = json.loads(line.decode())
+        value = json.loads(line.rstrip(b"\r\n").decode())
     except UnicodeDecodeError as error:
         return Finding(f"not UTF-8: byte {line[error.start]:#04x}", column=error.start + 1)
     except json.JSONDecodeError as error:

@@ -86,7 +86,10 @@ class ModelFiles:
         """Every tensor in the weight files; CockpitError naming a damaged file."""
         found: dict[str, Tensor] = {}
         for path in self.weights():
-            found |= self._header(path).tensors
+            try:
+                found |= safetensors.read_header(path).tensors
+            except (OSError, safetensors.DamagedError) as error:
+                raise self._damaged(path, error) from error
         return found
 
     def read(self) -> tuple[ModelSpec, dict[str, Tensor]]:
@@ -141,7 +144,10 @@ class ModelFiles:
         if not self.weights():
             raise self._without_weights()
         for path in self.weights():
-            self._header(path)
+            try:
+                safetensors.check(path)
+            except (OSError, safetensors.DamagedError) as error:
+                raise self._damaged(path, error) from error
 
     def _missing_weights(self) -> list[str]:
         """Weight files that the index or the others' numbering call for."""
@@ -163,13 +169,8 @@ class ModelFiles:
                 }
         return sorted(wanted - self.present)
 
-    def _header(self, path: Path) -> safetensors.Header:
-        try:
-            return safetensors.read_header(path)
-        except (OSError, safetensors.DamagedError) as error:
-            raise CockpitError(
-                "A weight file is damaged", f"{path}: {error}", self._again()
-            ) from error
+    def _damaged(self, path: Path, error: Exception) -> CockpitError:
+        return CockpitError("A weight file is damaged", f"{path}: {error}", self._again())
 
     def _without_config(self) -> CockpitError:
         if self.unfinished or "config.json" in self.dangling:

@@ -89,7 +89,7 @@ def _find(name: str) -> tuple[Source, ModelFiles | None]:
     folder = Path(name).expanduser()
     if name and _is_folder(folder):
         return "folder", _scan(folder)
-    if folder.is_file():
+    if _is_file(folder):
         raise CockpitError(
             "The model is not a folder", str(folder), "Name the folder that holds config.json."
         )
@@ -104,6 +104,13 @@ def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
     except OSError:  # a name that is too long, a parent that may not be entered
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
         return False
 
 

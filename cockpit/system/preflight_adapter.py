@@ -47,9 +47,11 @@ def _reaches_experts(keys: tuple[str, ...] | None) -> bool:
 
 def _check_full(plan: RunPlan, spec: ModelSpec) -> Issues:
     if spec.quantization is not None:
-        yield (
-            f"{plan.model} is quantized: its packed weights cannot move, so full fine-tuning "
-            "trains little more than the norms; lora is what quantized models are for"
+        yield CockpitError(
+            "Quantized weights cannot be trained in full",
+            f"{plan.model} is quantized to {spec.quantization.bits} bits; packed weights have no "
+            "gradient",
+            "Use fine_tune_type = 'lora' or 'dora', or a model that is not quantized.",
         )
 
 

@@ -29,6 +29,7 @@ KEPT_SAMPLES = 3
 
 _Stamp = tuple[tuple[str, int, int], ...]
 _cache: dict[Path, tuple[_Stamp, RunState]] = {}
+_ended: dict[Path, tuple[_Stamp, RunSummary]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,18 @@ def list_summaries() -> list[RunSummary]:
 
 def summary(run: RunDir) -> RunSummary:
     """One run. Never raises for a damaged one."""
+    stamp = _stamp(run)
+    kept = _ended.get(run.path)
+    if kept is not None and kept[0] == stamp:
+        return kept[1]
     state = digest(run)
+    made = _summarise(run, state)
+    if not state.active and _stamp(run) == stamp:
+        _ended[run.path] = stamp, made
+    return made
+
+
+def _summarise(run: RunDir, state: RunState) -> RunSummary:
     newest = _newest_attempt(run)
     plan, problem = _plan(run, newest)
     forecast = (newest.forecast() if newest else None) or {}
@@ -150,17 +162,14 @@ def _newest_attempt(run: RunDir) -> AttemptDir | None:
 
 
 def _plan(run: RunDir, newest: AttemptDir | None) -> tuple[RunPlan | None, str | None]:
-    """The newest attempt's plan, else the run's own, and what is wrong with the latter."""
-    plan, problem = None, None
-    try:
-        plan = run.plan()
-    except (CockpitError, OSError) as error:
-        problem = str(error)
-    try:
-        plan = newest.plan() if newest else plan
-    except (CockpitError, OSError) as error:
-        problem = problem or str(error)
-    return plan, problem
+    """The newest attempt's plan, else the run's own, and what is wrong with either."""
+    problem = None if run.plan_path.is_file() else f"{run.plan_path} is missing"
+    for read in (newest.plan if newest else run.plan, run.plan):
+        try:
+            return read(), problem
+        except (CockpitError, OSError) as error:
+            problem = problem or str(error)
+    return None, problem
 
 
 def _has_adapters(run: RunDir) -> bool:

@@ -19,6 +19,7 @@ from cockpit.trainer.commands import Inbox, already_acknowledged
 from cockpit.trainer.control import Control
 from cockpit.trainer.emit import Emitter
 from cockpit.trainer.failures import StopFlag, Stopped, brief
+from cockpit.trainer.job import Progress
 from cockpit.trainer.loop import Loop
 from cockpit.trainer.ranks import Ranks
 from cockpit.trainer.reporting import Reports
@@ -50,54 +51,60 @@ class Session:
         self._attempt = attempt
         self._ranks = ranks
         self._emit = emit
-        self._stop = stop
-        self._loop: Loop | None = None
+        self._progress = Progress(iters=0)
+        done = already_acknowledged(attempt.trainer_events) if ranks.first else set()
+        inbox = Inbox(run.control, _asked_since(attempt), done)
+        self._control = Control(inbox, stop, ranks, emit)
 
     def run(self, fast_blas: str | None) -> int:
+        """Trains to the end, whichever it is; returns the exit status."""
+        status = 0
         try:
             ended = self._train(fast_blas)
         except Stopped:
-            ended = Ended(status="stopped", update=0)
+            ended = Ended(status="stopped", update=self._progress.update)
         except CockpitError as error:
-            self._emit(self._failed(getattr(error, "kind", "plan"), error))
-            return error.exit_code
+            ended, status = self._failed(getattr(error, "kind", "plan"), error), error.exit_code
         except Exception as error:
             traceback.print_exc()
             # mlx reports a lack of memory as a RuntimeError; the supervisor weighs the text.
             failure = CockpitError("Training stopped with an error", brief(error))
-            self._emit(self._failed("error", failure))
-            return 1
+            ended, status = self._failed("error", failure), 1
+        self._control.close(ended.status)
         self._emit(ended)
-        return 0
+        return status
 
     def _train(self, fast_blas: str | None) -> Ended:
-        done = already_acknowledged(self._attempt.trainer_events) if self._ranks.first else set()
         plan = self._attempt.plan()
         self._announce(plan, fast_blas)
         if self._ranks.first:
             checkpoint.clear_partial(self._run)
         reports = Reports(plan, self._run, self._ranks, self._emit)
-        job, progress = setup.build(
-            self._run, self._attempt, plan, self._ranks, self._emit, self._stop
+        job, self._progress = setup.build(
+            self._run,
+            self._attempt,
+            plan,
+            self._ranks,
+            self._emit,
+            self._control.stop_requested,
         )
-        inbox = Inbox(self._run.control, _asked_since(self._attempt), done)
-        control = Control(inbox, self._stop, self._ranks, self._emit)
-        self._loop = Loop(job, progress, control, reports)
-        return self._loop.run()
+        return Loop(job, self._progress, self._control, reports).run()
 
     def _announce(self, plan: RunPlan, fast_blas: str | None) -> None:
         who = process.identity(os.getpid())
-        on_cpu = loading.trains_on_cpu()
         state = resume.peek(self._run, self._attempt)
+        if state is not None:
+            self._progress = setup.progress_of(state, plan)
+        iters = plan.iters if state is None else self._progress.iters
         self._emit(
             Started(
                 attempt=self._attempt.number,
                 pid=os.getpid(),
                 pid_created=who[1] if who else 0.0,
-                update=state.update if state else 0,
-                updates=plan.updates,
+                update=self._progress.update,
+                updates=iters // plan.grad_accumulation_steps,
                 device=_device(),
-                blas=fast_blas if on_cpu else None,
+                blas=fast_blas if loading.trains_on_cpu() else None,
                 dtype="float32" if loading.casts_to_float32() else None,
                 versions=resume.versions(),
             )
@@ -108,7 +115,7 @@ class Session:
     def _failed(self, kind: str, error: CockpitError) -> Ended:
         return Ended(
             status="failed",
-            update=self._loop.progress.update if self._loop else 0,
+            update=self._progress.update,
             title=error.title,
             message=error.message,
             remedy=error.remedy,

@@ -6,7 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING, get_args
 
-from cockpit.core.events import Acknowledged, Action, Command, Paused, Resumed
+from cockpit.core.events import Acknowledged, Action, Command, EndStatus, Paused, Resumed
 from cockpit.trainer.commands import Inbox
 from cockpit.trainer.emit import Emitter
 from cockpit.trainer.failures import StopFlag
@@ -34,10 +34,21 @@ class Control:
         self._emit = emit
 
     def stop_requested(self) -> bool:
-        """Whether to break off a validation; other commands wait for its end."""
+        """Whether to break off loading or a validation; other commands wait for its end."""
         if self._ranks.size > 1:
             return False
         return self.stopping or self._flag.requested or self._inbox.stop_waiting
+
+    def close(self, ended: EndStatus) -> None:
+        """Answers what was asked too late: a stop got what it wanted, the rest did not."""
+        while self._ranks.first and (command := self._inbox.next()):
+            accepted = command.action == "stop" and ended == "stopped"
+            message = "" if accepted else f"the run has {ended}"
+            self._emit(
+                Acknowledged(
+                    id=command.id, action=command.action, accepted=accepted, message=message
+                )
+            )
 
     def attend(self, loop: Loop) -> None:
         """Obeys what was asked since the last call; returns when training may go on or must end."""

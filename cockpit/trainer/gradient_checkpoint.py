@@ -49,18 +49,20 @@ def _active_dropouts(block: nn.Module) -> list[nn.Dropout]:
 
 def _checkpointed_with_key(call: Callable[..., Any]) -> Callable[..., Any]:
     def checkpointed(block: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        if not block.training:
+        # A key in place means that this call is part of a block that is checkpointed already.
+        if not block.training or _KeyedDropout.key is not None:
             return call(block, *args, **kwargs)
 
         def inner(parameters: Any, key: mx.array, *args: Any, **kwargs: Any) -> Any:
             block.update(parameters)
-            _KeyedDropout.key = key
+            # Not differentiated: the backward pass asks for the gradient of every argument.
+            _KeyedDropout.key = mx.stop_gradient(key)
             try:
                 return call(block, *args, **kwargs)
             finally:
                 _KeyedDropout.key = None
 
-        key = mx.random.bits((2,))
+        key = mx.stop_gradient(mx.random.randint(0, 1 << 31, (2,), dtype=mx.uint32))
         return mx.checkpoint(inner)(block.trainable_parameters(), key, *args, **kwargs)
 
     return checkpointed

@@ -155,7 +155,7 @@ def _first_mismatch(weights: dict[str, mx.array], wanted: dict[str, mx.array]) -
         return (
             f"{len(unknown)} of its {len(weights)} arrays are not trained here, {unknown[0]} first"
         )
-    for name, value in weights.items():
+    for name, value in sorted(weights.items()):
         if value.shape != wanted[name].shape:
             return f"{name} is {tuple(value.shape)} there and {tuple(wanted[name].shape)} here"
     return None

@@ -22,7 +22,6 @@ from cockpit.trainer import optimizer, saver
 from cockpit.trainer.batches import make_batch, shares
 from cockpit.trainer.control import Control
 from cockpit.trainer.data import Split
-from cockpit.trainer.emit import say
 from cockpit.trainer.evaluate import evaluate
 from cockpit.trainer.failures import Failure, brief
 from cockpit.trainer.job import Job, Progress
@@ -79,21 +78,21 @@ class Loop:
         start = time.perf_counter()
         update = self.progress.update
         measured = self._loss_on(self.job.data.valid, self.plan.val_batches)
-        if measured is not None:
+        if measured is not None and not math.isfinite(measured[0]):
+            message = f"The validation loss at update {update} is not a number."
+            self.job.emit(Note(level="warning", message=message, remedy="Check valid.jsonl."))
+        elif measured is not None:
             loss, tokens = measured
+            seconds = time.perf_counter() - start
             best = self.progress.best_validation
-            better = math.isfinite(loss) and (best is None or loss < best[1])
+            better = best is None or loss < best[1]
             if better:
                 self.progress.best_validation = (update, loss)
             self.progress.last_validation = (update, loss)
-            seconds = time.perf_counter() - start
             self.job.emit(
                 Validated(update=update, loss=loss, seconds=seconds, tokens=tokens, best=better)
             )
-            self._reports.validation(
-                {"iteration": self._iteration, "val_loss": loss, "val_time": seconds}
-            )
-            say(f"update {update}: validation loss {loss:.4f}")
+            self._reports.validated(update, loss, seconds)
         self._phase("training")
 
     def save(self, reason: str) -> bool:
@@ -119,10 +118,6 @@ class Loop:
         self.progress.held_learning_rate = value
         optimizer.hold_learning_rate(self.job.optimizer, value)
         self._step = self._new_step()
-
-    @property
-    def _iteration(self) -> int:
-        return self.progress.update * self.plan.grad_accumulation_steps
 
     def _new_step(self) -> UpdateStep:
         job = self.job
@@ -176,9 +171,9 @@ class Loop:
         self._reports.updated(event, last=progress.update == self.updates)
 
     def _loss_on(self, split: Split, batches: int) -> tuple[float, int] | None:
-        if not len(split):
-            return None
         parts = shares(split, self.plan, batches, self.job.ranks)
+        if not parts:
+            return None
         return evaluate(
             self.job.model,
             (make_batch(split, p, self.plan.max_seq_length) if len(p) else None for p in parts),

@@ -77,8 +77,12 @@ class Reports:
     def _forget(self) -> None:
         self._losses, self._tokens, self._seconds, self._updates = 0.0, 0, 0.0, 0
 
-    def validation(self, report: dict[str, Any]) -> None:
+    def validated(self, update: int, loss: float, seconds: float) -> None:
+        if not self._silent:
+            say(f"update {update}: validation loss {loss:.4f}")
         if self._callback is not None:
+            iteration = update * self._accumulation
+            report = {"iteration": iteration, "val_loss": loss, "val_time": seconds}
             self._call(self._callback.on_val_loss_report, report)
 
     def _call(self, function: Callable[[dict[str, Any]], None], report: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlx.core as mx
@@ -14,7 +14,7 @@ from cockpit.core.plan import RunPlan
 from cockpit.system.run_dir import AttemptDir, RunDir
 from cockpit.trainer import data, loading, optimizer, resume
 from cockpit.trainer.emit import Emitter
-from cockpit.trainer.failures import Failure, StopFlag, Stopped
+from cockpit.trainer.failures import Failure, Stopped
 from cockpit.trainer.gradient_checkpoint import checkpoint_blocks
 from cockpit.trainer.job import Job, Progress
 from cockpit.trainer.order import Order
@@ -22,13 +22,18 @@ from cockpit.trainer.ranks import Ranks
 
 
 def build(
-    run: RunDir, attempt: AttemptDir, plan: RunPlan, ranks: Ranks, emit: Emitter, stop: StopFlag
+    run: RunDir,
+    attempt: AttemptDir,
+    plan: RunPlan,
+    ranks: Ranks,
+    emit: Emitter,
+    stop_requested: Callable[[], bool],
 ) -> tuple[Job, Progress]:
     """Loads model, data and, on a resume, the checkpoint; raises CockpitError or Stopped."""
 
     def progress_detail(detail: str) -> None:
         emit(PhaseChanged(phase="loading", detail=detail))
-        if stop.requested:
+        if stop_requested():
             raise Stopped
 
     _check_ranks(plan, ranks)
@@ -42,7 +47,7 @@ def build(
     progress = Progress(iters=plan.iters)
     taken_up = _checkpoint(run, attempt, plan, identity)
     if taken_up is not None:
-        progress = _progress(taken_up[1], plan)
+        progress = progress_of(taken_up[1], plan)
     optimizer_ = optimizer.build(plan, progress.held_learning_rate)
     if taken_up is not None:
         resume.restore(*taken_up, loaded.model, optimizer_)
@@ -78,7 +83,7 @@ def _checkpoint(
     return folder, state
 
 
-def _progress(state: resume.TrainerState, plan: RunPlan) -> Progress:
+def progress_of(state: resume.TrainerState, plan: RunPlan) -> Progress:
     """Where the checkpoint left off; iters changed by command hold unless the plan changed too."""
     validated = state.validation_loss
     return Progress(

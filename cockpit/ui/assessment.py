@@ -42,6 +42,11 @@ class Assessment:
     data: str = ""
     train_examples: int | None = None
 
+    @classmethod
+    def of_data(cls, other: Assessment) -> Assessment:
+        """What ``other`` knows about the data, and nothing about a plan."""
+        return cls(data=other.data, train_examples=other.train_examples)
+
 
 def discover() -> Surroundings:
     """Models, the detected machine and the profiles on disk. Takes a moment."""
@@ -69,8 +74,10 @@ def assess(plan: RunPlan, profile: HardwareProfile | None) -> Assessment:
         longest = found.data.train.rough_longest_tokens
     document = None
     if found.spec is not None:
-        forecast = analytic_forecast(plan, found.spec, longest)
-        document = forecast.document(profile.budget_bytes if profile is not None else None)
+        backend = profile.backend if profile is not None else "cpu"
+        forecast = analytic_forecast(plan, found.spec, longest, backend)
+        budget = profile.budget_bytes if profile is not None else None
+        document = forecast.document(budget) if forecast is not None else None
     return Assessment(
         Forecast.from_document(document) if document is not None else None,
         document,

@@ -7,22 +7,21 @@ from itertools import groupby
 
 from cockpit.ui.spans import Line, Role, line
 
-EIGHTHS = "▏▎▍▌▋▊▉█"
 LEVELS = "▁▂▃▄▅▆▇█"
 UNKNOWN = "·"
+HOLD_SECONDS = 30
 
 
 def bar(share: float | None, width: int, role: Role, limit: float | None = None) -> Line:
-    """``share`` of ``width`` filled, with a ``│`` where ``limit`` lies on the same scale."""
-    if share is None:
-        cells = [UNKNOWN] * width
-        filled = 0
-    else:
-        eighths = round(min(1.0, max(0.0, share)) * width * 8)
-        filled, part = divmod(eighths, 8)
-        cells = ["█"] * filled + ([EIGHTHS[part - 1]] if part else [])
-        filled = len(cells)
-        cells += ["─"] * (width - filled)
+    """``share`` of ``width`` drawn heavy, the rest light: to half a cell, told without colour.
+
+    A ``│`` stands where ``limit`` lies on the same scale. An unknown share is dots.
+    """
+    cells, filled = [UNKNOWN] * width, 0
+    if share is not None:
+        halves = round(min(1.0, max(0.0, share)) * width * 2)
+        filled = (halves + 1) // 2
+        cells = ["━"] * (halves // 2) + ["╸"] * (halves % 2) + ["─"] * (width - filled)
     pieces: list[tuple[str, Role]] = [(cell, role) for cell in cells[:filled]]
     pieces += [(cell, "rest") for cell in cells[filled:]]
     if limit is not None and width:
@@ -49,13 +48,17 @@ def recent(
     """The highest value in each of the last ``cells`` spans of time, oldest first.
 
     Spans start at multiples of ``seconds_per_cell``, so that the history shifts once a span and
-    not with every sample. A span without a sample is None.
+    not with every sample. A value holds until the next sample, HOLD_SECONDS at most: the
+    supervisor leaves out readings that tell nothing new. What is not known is None.
     """
     spans: dict[int, float | None] = {}
     newest: int | None = None
+    before: tuple[int, float | None] = (0, None)
     for t, value in samples:
         span = int(t // seconds_per_cell)
-        newest = span
+        if (span - before[0]) * seconds_per_cell <= HOLD_SECONDS:
+            spans.update((i, before[1]) for i in range(before[0] + 1, span))
+        newest, before = span, (span, value)
         known = spans.get(span)
         spans[span] = value if known is None else known if value is None else max(known, value)
     if newest is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cockpit.core.format import plain
 from cockpit.core.run_state import ACTIVE
-from cockpit.ui.format import plain
 
 
 def active_runs() -> list[str]:

@@ -1,7 +1,7 @@
 """Lines of styled text as plain values: what widgets draw and tests read.
 
 A span is a text and a role ("label", "bad" and so on); the stylesheet decides what a role
-looks like, so nothing here knows colours. Texts must already be plain (see format.plain).
+looks like, so nothing here knows colours. Texts must already be plain (see core.format.plain).
 """
 
 from __future__ import annotations
@@ -92,6 +92,11 @@ def heading(title: Line, note: Line, width: int) -> Line:
     if room < 1:
         return fit((*head, *tail), width)
     return (*head, ("─" * room, "rule"), *tail)
+
+
+def indented(lines: Iterable[Line]) -> list[Line]:
+    """Each line one cell to the right."""
+    return [((" ", "text"), *spans) for spans in lines]
 
 
 def wrap(items: Sequence[Line], width: int, gap: str = "  ") -> list[Line]:

@@ -129,7 +129,13 @@ def test_a_copy_still_knows_what_was_asked_for() -> None:
 
 @pytest.mark.parametrize(
     ("epochs", "examples", "batch_size", "accumulation", "iters"),
-    [(1, 100, 4, 1, 25), (2, 100, 4, 5, 50), (0.5, 100, 4, 1, 12), (1, 3, 4, 1, 1), (0.1, 4, 4, 3, 3)],
+    [
+        (1, 100, 4, 1, 25),
+        (2, 100, 4, 5, 50),
+        (0.5, 100, 4, 1, 12),
+        (1, 3, 4, 1, 1),
+        (0.1, 4, 4, 3, 3),
+    ],
 )
 def test_iterations_for_epochs_are_whole_updates(
     epochs: float, examples: int, batch_size: int, accumulation: int, iters: int

@@ -65,6 +65,23 @@ def test_the_run_survives_its_terminal_closing(supervised: Supervised) -> None:
     assert_it_goes_on(supervised)
 
 
+def test_the_run_goes_on_when_its_terminal_stalls(supervised: Supervised) -> None:
+    """Nobody reads the terminal, so the launcher blocks in a write for good."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        flood = LAUNCH.replace("time.sleep(600)", "[print('x' * 1000) for _ in range(10**9)]")
+        os.execv(sys.executable, [sys.executable, "-c", flood, str(supervised.run.path)])
+    said = b""
+    while b"launched" not in said:
+        said += os.read(terminal, 1024)
+    try:
+        assert_it_goes_on(supervised)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.close(terminal)
+        os.waitpid(pid, 0)
+
+
 def test_sighup_to_supervisor_and_trainer_is_ignored(supervised: Supervised) -> None:
     supervised.launch()
     state = supervised.until("running")

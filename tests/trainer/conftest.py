@@ -31,7 +31,8 @@ from cockpit.system.run_dir import RunDir  # noqa: E402
 from cockpit.trainer import attempt  # noqa: E402
 from cockpit.trainer.failures import StopFlag  # noqa: E402
 
-WORDS = "the cat sat on a mat and saw one red dog run far over green hills to find its bone".split()
+TEXT = "the cat sat on a mat and saw one red dog run far over green hills to find its bone"
+WORDS = TEXT.split()
 TEMPLATE = (
     "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}</s>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"

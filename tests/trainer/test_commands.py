@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
+
 from cockpit.core import events as ev
 from tests.trainer.conftest import Training
 
@@ -58,11 +60,9 @@ def test_a_run_obeys(prepare: Prepare) -> None:
     assert training.events(ev.Resumed)[0].update == paused_at
     ended = training.one(ev.Ended)
     assert (ended.status, ended.update) == ("completed", paused_at + 10)
-    assert all(
-        e.learning_rate == ev.Updated.model_validate(e).learning_rate
-        and abs(e.learning_rate - 2.5e-4) < 1e-9
-        for e in training.events(ev.Updated)[paused_at:]
-    )
+    rates = [e.learning_rate for e in training.events(ev.Updated)]
+    assert rates[paused_at:] == pytest.approx([2.5e-4] * 10)
+    assert rates[:paused_at] == pytest.approx([1e-3] * paused_at)
 
 
 def test_stop_works_while_paused_and_saves(prepare: Prepare) -> None:
@@ -102,15 +102,33 @@ def test_a_stop_breaks_off_a_long_validation(prepare: Prepare, tmp_path: object)
     training = prepare(iters=ENDLESS, batch_size=1, val_batches=-1)
     _grow_validation(training, 20_000)
     training.start()
-    training.until(
-        lambda: any(e.phase == "validating" for e in training.events(ev.PhaseChanged))
-    )
+    training.until(lambda: any(e.phase == "validating" for e in training.events(ev.PhaseChanged)))
     stop = training.send("stop")
     assert training.wait() == 0
     assert answer(training, stop).accepted
     assert training.events(ev.Validated) == []
     assert training.one(ev.Ended).status == "stopped"
     assert not training.run.adapters.exists()
+
+
+def test_a_stop_while_loading_is_obeyed(prepare: Prepare) -> None:
+    training = prepare(iters=ENDLESS)
+    stop = training.send("stop")
+    assert training.here() == 0
+    assert answer(training, stop).accepted
+    assert training.one(ev.Ended).status == "stopped"
+    assert training.events(ev.Updated) == []
+
+
+def test_what_comes_too_late_is_answered_all_the_same(prepare: Prepare) -> None:
+    training = prepare(iters=ENDLESS).start()
+    training.until(lambda: training.losses)
+    with training.run.control.open("ab") as file:
+        file.write(b"".join(ev.Command(id=a, action=a).line() for a in ("stop", "pause", "stop")))
+        file.write(ev.Command(id="late", action="validate").line())
+    assert training.wait() == 0
+    told = {e.id: e.accepted for e in training.events(ev.Acknowledged)}
+    assert told == {"stop": True, "pause": False, "late": False}
 
 
 def _grow_validation(training: Training, examples: int) -> None:

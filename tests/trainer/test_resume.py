@@ -49,7 +49,10 @@ def test_four_updates_and_four_more_are_eight(prepare: Prepare, fields: dict[str
     assert [e.update for e in rest.events(ev.Updated)] == [5, 6, 7, 8]
     assert rest.one(ev.Started).update == 4
     last, wanted = rest.events(ev.Updated)[-1], straight.events(ev.Updated)[-1]
-    assert (last.trained_tokens, last.learning_rate) == (wanted.trained_tokens, wanted.learning_rate)
+    assert (last.trained_tokens, last.learning_rate) == (
+        wanted.trained_tokens,
+        wanted.learning_rate,
+    )
 
 
 def stop_at(training: Training, update: int) -> None:

@@ -9,6 +9,7 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from cockpit.errors import CockpitError
+from cockpit.ui.screens.dialogs import Question
 
 if TYPE_CHECKING:
     from cockpit.ui.app import CockpitApp
@@ -22,6 +23,15 @@ class CockpitScreen(Screen[None]):
     @property
     def cockpit(self) -> CockpitApp:
         return cast("CockpitApp", self.app)
+
+    def ask(self, question: Question, then: Callable[[], object]) -> None:
+        """Opens a question; does ``then`` if the answer is yes."""
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                then()
+
+        self.app.push_screen(question, answered)
 
     def attempt(self, work: Callable[[], Result], then: Callable[[Result], object]) -> None:
         """In a worker thread: does ``work`` and hands its result to the screen's own thread.

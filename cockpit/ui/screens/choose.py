@@ -37,10 +37,11 @@ class ChooseScreen(CockpitScreen):
 
     AUTO_FOCUS = "#models"
 
+    CSS_PATH = "choose.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r,f5", "launch", "Launch", tooltip="Start this run in the background"),
         Binding("slash", "filter", "Find model", key_display="/", tooltip="Or type a name or path"),
-        Binding("tab", "app.focus_next", "Next", tooltip="Model, plan"),
+        Binding("tab,shift+tab", "other_side", "Model/plan", tooltip="To the other list"),
         Binding(
             "f", "all_fields", "All fields", tooltip="Every field of the plan, or the key ones"
         ),
@@ -124,6 +125,10 @@ class ChooseScreen(CockpitScreen):
     def _model_chosen(self) -> None:
         self.query_one(PlanForm).focus()
 
+    def action_other_side(self) -> None:
+        form = self.query_one(PlanForm)
+        (self.query_one(ModelList) if form.has_focus_within else form).focus()
+
     def action_filter(self) -> None:
         self.query_one("#filter", Input).focus()
 
@@ -145,7 +150,7 @@ class ChooseScreen(CockpitScreen):
         """Assesses the plan unless that is under way; then it does so once more, at the end."""
         plan = self._plan()
         if plan is None:
-            self._show_assessment(Assessment())
+            self._show_assessment(Assessment.of_data(self._found))
         elif self._assessing:
             self._look_again = True
         else:
@@ -231,7 +236,7 @@ class ChooseScreen(CockpitScreen):
             return
         text = "The rough estimate is above the budget; the run may be killed for memory."
         question = Question("Launch although it may not fit?", text)
-        self.app.push_screen(question, lambda yes: self._launch(plan) if yes else None)
+        self.ask(question, lambda: self._launch(plan))
 
     def _launch(self, plan: RunPlan) -> None:
         self._launching = True

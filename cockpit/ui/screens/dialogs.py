@@ -11,8 +11,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from cockpit.core import format as fmt
 from cockpit.errors import CockpitError
-from cockpit.ui import format as fmt
 from cockpit.ui.widgets.key_bar import KeyBar
 
 
@@ -21,7 +21,6 @@ class Dialog(ModalScreen[bool]):
 
     CSS_PATH: ClassVar[str] = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "close", "Close"),
         Binding("down,j", "scroll(1)", "Down", show=False),
         Binding("up,k", "scroll(-1)", "Up", show=False),
         Binding("pagedown,space", "scroll(10)", "Page down", show=False),
@@ -51,7 +50,7 @@ class TextDialog(Dialog):
     """Text to read; ``c`` copies it through the terminal (OSC 52), which works over SSH."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "close", "Close", show=False),
+        Binding("escape,q,enter", "close", "Close"),
         Binding("c", "copy", "Copy"),
     ]
 

@@ -10,13 +10,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
+from cockpit.core import format as fmt
 from cockpit.core.events import Action, Command
 from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
 from cockpit.system import control
 from cockpit.system.observe import RunWatcher
 from cockpit.system.run_dir import RunDir
-from cockpit.ui import format as fmt
 from cockpit.ui.screens.base import CockpitScreen
 from cockpit.ui.screens.dialogs import Question, TextDialog
 from cockpit.ui.view import Forecast, RunView, last_word
@@ -49,6 +49,7 @@ STOP_TEXT = (
 class RunScreen(CockpitScreen):
     """Watches one run and sends it commands. Leaving it leaves the run alone."""
 
+    CSS_PATH = "run.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "pause", "Pause", tooltip="Pause between two updates"),
         Binding("p", "resume", "Resume", tooltip="Go on after a pause"),
@@ -141,6 +142,8 @@ class RunScreen(CockpitScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         status = self.view.state.status
+        if action in WHEN and not self.view.state.active:
+            return False
         if action == "resume":
             return status == "paused"
         if action == "pause":
@@ -180,7 +183,7 @@ class RunScreen(CockpitScreen):
 
     def action_stop(self) -> None:
         question = Question(f"Stop {self.run.name}?", STOP_TEXT, again="s")
-        self.app.push_screen(question, lambda yes: self._stop() if yes else None)
+        self.ask(question, self._stop)
 
     def action_turn(self) -> None:
         self.query_one(Journal).turn()

@@ -8,12 +8,14 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from cockpit.core import format as fmt
 from cockpit.core.run_state import ACTIVE
 from cockpit.errors import CockpitError
 from cockpit.system import control, observe, run_dir
+from cockpit.system.home import runs_folder
 from cockpit.system.run_dir import RunDir
-from cockpit.system.summary import RunSummary
-from cockpit.ui import format as fmt
+from cockpit.system.summary import RunSummary, digest
+from cockpit.system.summary import summary as summarize
 from cockpit.ui.screens.base import CockpitScreen
 from cockpit.ui.screens.dialogs import Question, TextDialog
 from cockpit.ui.screens.run import SENDER, STOP_TEXT
@@ -21,7 +23,7 @@ from cockpit.ui.spans import text_of
 from cockpit.ui.widgets.cursor_list import CursorList
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.run_detail import RunDetail, detail_lines
-from cockpit.ui.widgets.runs_table import RunsTable
+from cockpit.ui.widgets.runs_table import RunRow, RunsTable
 from cockpit.ui.widgets.top_bar import TopBar, host_note
 
 # The list is looked at again this often, as a multiple of a run's own rhythm.
@@ -31,6 +33,7 @@ SLOWER = 4
 class RunsScreen(CockpitScreen):
     """The list, kept fresh while it is on screen."""
 
+    CSS_PATH = "runs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,a", "attach", "Attach", tooltip="Watch this run", key_display="enter"),
         Binding("s", "stop", "Stop", tooltip="Checkpoint and stop; again to insist"),
@@ -62,11 +65,11 @@ class RunsScreen(CockpitScreen):
     @work(thread=True, group="list")
     def _read(self) -> None:
         try:
-            self.attempt(observe.list_summaries, self._show)
+            self.attempt(_rows, self._show)
         finally:
             self._reading = False
 
-    def _show(self, runs: list[RunSummary]) -> None:
+    def _show(self, runs: list[RunRow]) -> None:
         table = self.query_one(RunsTable)
         if runs != table.runs or not table.loaded:
             table.show_runs(runs)
@@ -99,7 +102,7 @@ class RunsScreen(CockpitScreen):
             return
         run = _folder(summary)
         question = Question(f"Stop {summary.run}?", STOP_TEXT, again="s")
-        self.app.push_screen(question, lambda yes: self._stop(run) if yes else None)
+        self.ask(question, lambda: self._stop(run))
 
     @work(thread=True, group="command")
     def _stop(self, run: RunDir) -> None:
@@ -114,8 +117,16 @@ class RunsScreen(CockpitScreen):
         self.app.push_screen(TextDialog(*text))
 
 
+def _rows() -> list[RunRow]:
+    rows = []
+    for run in run_dir.all_runs():
+        validations = digest(run).validations
+        rows.append(RunRow(summarize(run), validations[-1].loss if validations else None))
+    return rows
+
+
 def _folder(summary: RunSummary) -> RunDir:
-    return RunDir(run_dir.runs_folder() / summary.run)
+    return RunDir(runs_folder() / summary.run)
 
 
 def _describe(summary: RunSummary) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from cockpit.ui import format as fmt
+from cockpit.core import format as fmt
 from cockpit.ui.axes import Axis, follow, nice_step, reach
 from cockpit.ui.braille import Envelope, draw
 from cockpit.ui.spans import Line, Span, heading, line
@@ -30,7 +30,7 @@ class Curve(Lines):
         self.redraw()
 
     def build(self, width: int, height: int) -> Sequence[Line]:
-        columns, rows = width - LABEL_WIDTH - 3, height - 3
+        columns, rows = width - LABEL_WIDTH - 2, height - 3
         if self._view is None or columns < 10 or rows < 2:
             return ()
         head = heading(line(("Loss", "strong")), legend(self._view), width)
@@ -120,25 +120,20 @@ def _with_marks(text: str, cells: set[int]) -> list[Span]:
 
 
 def _x_axis(end: int, columns: int) -> list[Line]:
-    """The axis with its ticks, and the labels under them; the last one names the unit."""
+    """The axis with its ticks, and under it their labels, with the unit at its start."""
     step = max(1, round(nice_step(end, max(2, columns // 10))))
-    ticks = list(range(0, end + 1, step))
     rule = ["─"] * columns
-    labels = [" "] * (columns + 8)
+    labels = [" "] * (columns + 1)
     room = 0
-    unit = "update"
-    for tick in ticks:
+    for tick in range(0, end + 1, step):
         cell = min(columns - 1, round(tick / end * (columns - 1)))
         rule[cell] = "┬"
         text = f"{tick:,}"
-        start = max(room, min(cell - len(text) // 2 + 1, columns - len(text) - len(unit) - 1))
-        if tick and start > cell + 1:
-            continue
-        labels[start : start + len(text)] = text
-        room = start + len(text) + 2
-    labels[columns - len(unit) + 1 : columns + 1] = unit
-    indent = " " * (LABEL_WIDTH + 1)
+        start = min(cell + 1 - len(text) // 2, columns + 1 - len(text))
+        if start >= room:
+            labels[start : start + len(text)] = text
+            room = start + len(text) + 2
     return [
-        line((indent + "└" + "".join(rule), "rule")),
-        line((indent + "".join(labels[: columns + 1]), "label")),
+        line((" " * (LABEL_WIDTH + 1) + "└" + "".join(rule), "rule")),
+        line((f"{'update':>{LABEL_WIDTH}} ", "rule"), ("".join(labels), "label")),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cockpit.ui import format as fmt
+from cockpit.core import format as fmt
 from cockpit.ui.bars import bar
 from cockpit.ui.spans import Line, Role, heading, line, width_of
 from cockpit.ui.view import Forecast
@@ -41,7 +41,8 @@ def memory_line(forecast: Forecast | None, waiting: bool, width: int) -> Line:
     method = METHODS.get(forecast.method, fmt.plain(forecast.method))
     band = fmt.band(forecast.low_bytes, forecast.high_bytes)
     said = line(
-        (f"{method} ", "label"), (fmt.gigabytes(forecast.peak_bytes), "strong"), (f" ({band})" if band else "", "text"),
+        (f"{method} ", "label"), (fmt.gigabytes(forecast.peak_bytes), "strong"),
+        (f" ({band})" if band else "", "text"),
         (f" of {fmt.gigabytes(forecast.budget_bytes)} budget: ", "label"), (verdict, role),
     )  # fmt: skip
     room = width - width_of(said) - width_of(label) - 2

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from cockpit.core import events as ev
-from cockpit.ui import format as fmt
+from cockpit.core import format as fmt
 from cockpit.ui.spans import Line, Span, heading, line
 from cockpit.ui.view import RunView
 from cockpit.ui.widgets.lines import Lines

@@ -15,6 +15,7 @@ from cockpit.ui.spans import Line, line, wrap
 from cockpit.ui.widgets.lines import Lines
 
 MOST_LINES = 3
+TABS = ("tab", "shift+tab")
 
 
 class KeyBar(Lines):
@@ -27,10 +28,12 @@ class KeyBar(Lines):
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
     def _bindings_changed(self, screen: Screen[object]) -> None:
-        if screen is self.screen:
-            self.call_after_refresh(self.redraw)
+        if self.is_attached and screen is self.screen:
+            self.call_next(self.redraw)
 
     def redraw(self) -> None:
+        if not self.is_attached or not self.app.screen_stack:
+            return  # the app is closing
         lines = self.build(self.size.width or self.app.size.width, MOST_LINES)
         if self.styles.height is None or self.styles.height.value != len(lines):
             self.styles.height = len(lines)
@@ -43,8 +46,8 @@ class KeyBar(Lines):
         items: list[Line] = []
         seen: set[str] = set()
         found = self.screen.active_bindings.values()
-        # Textual lists the screen's own tab binding first, whoever redefines it.
-        for active in sorted(found, key=lambda active: active.binding.key == "tab"):
+        # Textual lists the tab key first, whoever defines it.
+        for active in sorted(found, key=lambda active: active.binding.key in TABS):
             binding = active.binding
             if binding.show and binding.action not in seen:
                 seen.add(binding.action)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cockpit.core import format as fmt
 from cockpit.core.samples import MemorySample
-from cockpit.ui import format as fmt
 from cockpit.ui.bars import bar, recent, sparkline
-from cockpit.ui.spans import Line, Role, heading, line, pad
+from cockpit.ui.spans import Line, Role, heading, indented, line, pad
 from cockpit.ui.view import RunView
 from cockpit.ui.widgets.lines import Lines
 
 NAME_WIDTH = 10
 VALUE_WIDTH = 9
 HISTORY_SECONDS = 5
-PRESSURE_LEVEL = {"normal": 0.15, "warning": 0.6, "critical": 1.0}
+# Below this share of the budget, bars are drawn on a scale of their own and without the mark.
+SMALL_SHARE = 0.1
+PRESSURE_LEVEL = {"normal": 0.0, "warning": 0.6, "critical": 1.0}
 PRESSURE_ROLE: dict[str, Role] = {"normal": "good", "warning": "warn", "critical": "bad"}
 
 
@@ -33,19 +35,21 @@ class MemoryPanel(Lines):
         if self._view is None:
             return ()
         head = heading(line(("Memory", "strong")), budget_text(self._view), width)
-        lines = [head, *run_lines(self._view, width), *machine_lines(self._view, width)]
-        return [*lines, *more_lines(self._view, width)][:height]
+        inner = width - 2
+        lines = [*run_lines(self._view, inner), *machine_lines(self._view, inner)]
+        lines += more_lines(self._view, inner)
+        return [head, *indented(lines)][:height]
 
 
 def budget_text(view: RunView) -> Line:
-    return line(("budget ", "label"), fmt.gigabytes(view.forecast.budget_bytes), (" │", "strong"))
+    return line(("budget ", "label"), fmt.gigabytes(view.forecast.budget_bytes))
 
 
 def run_lines(view: RunView, width: int) -> list[Line]:
     """Forecast, peak and live, each a bar on the scale of the largest of them all."""
     forecast, peak, live = view.forecast, view.state.peak_bytes, view.live_bytes
     budget = forecast.budget_bytes
-    scale = max((size for size in (forecast.peak_bytes, peak, live, budget) if size), default=0)
+    scale = _scale([forecast.peak_bytes, peak, live], budget)
     over = budget is not None and peak is not None and peak > budget
     band = fmt.band(forecast.low_bytes, forecast.high_bytes)
     rows: tuple[tuple[str, int | None, Role, str], ...] = (
@@ -55,7 +59,7 @@ def run_lines(view: RunView, width: int) -> list[Line]:
     )
     note_width = max(len(note) for *_, note in rows)
     bar_width = width - NAME_WIDTH - VALUE_WIDTH - 2 - (note_width + 1 if note_width else 0)
-    limit = budget / scale if budget and scale else None
+    limit = budget / scale if budget and budget <= scale else None
     return [
         line(
             *_named(name, fmt.gigabytes(size)),
@@ -66,6 +70,14 @@ def run_lines(view: RunView, width: int) -> list[Line]:
         )
         for name, size, role, note in rows
     ]
+
+
+def _scale(sizes: list[int | None], budget: int | None) -> float:
+    """What fills a bar: the budget or more; a little more than the largest if that is tiny."""
+    largest = max((size for size in sizes if size), default=0)
+    if budget and (not largest or largest >= SMALL_SHARE * budget):
+        return max(largest, budget)
+    return largest * 1.25
 
 
 def machine_lines(view: RunView, width: int) -> list[Line]:
@@ -129,7 +141,7 @@ def part_lines(view: RunView, width: int) -> list[Line]:
     method = f"forecast by part ({fmt.plain(forecast.method)})"
     lines = [(), line((method, "label"))]
     for name, size in sorted(forecast.parts, key=lambda part: -part[1]):
-        shown = pad(f"  {fmt.plain(name)}", 24) + f"{fmt.gigabytes(size):>9}  "
+        shown = pad(f"  {fmt.plain(name.replace('_', ' '))}", 24) + f"{fmt.gigabytes(size):>9}  "
         room = max(4, width - len(shown))
         lines.append(line((shown, "label"), *bar(size / forecast.peak_bytes, room, "label")))
     return lines

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Input
 
+from cockpit.core import format as fmt
 from cockpit.system.models import ModelEntry
-from cockpit.ui import format as fmt
 from cockpit.ui.spans import Line, heading, line, pad, shorten_path, width_of
 from cockpit.ui.widgets.cursor_list import CursorList
 
@@ -124,7 +124,7 @@ def could_be_model(typed: str) -> bool:
     return "/" in typed.strip("/") or typed.startswith(("/", "~", "."))
 
 
-def typed_source(typed: str) -> str:
+def typed_source(typed: str) -> Literal["folder", "hub"]:
     """Where a typed name points to, by its shape."""
     is_path = typed.startswith(("/", "~", ".")) or typed.count("/") != 1
     return "folder" if is_path else "hub"

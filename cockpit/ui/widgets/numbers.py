@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cockpit.ui import format as fmt
-from cockpit.ui.spans import Line, Role, heading, line, pad
+from cockpit.core import format as fmt
+from cockpit.ui.spans import Line, Role, heading, indented, line, pad
 from cockpit.ui.view import RunView
 from cockpit.ui.widgets.lines import Lines
 
@@ -27,15 +27,14 @@ class Numbers(Lines):
         if self._view is None:
             return ()
         head = heading(line(("Training", "strong")), (), width)
-        return [head, *number_lines(self._view)][:height]
+        return [head, *indented(number_lines(self._view))][:height]
 
 
 def number_lines(view: RunView) -> list[Line]:
     state, last = view.state, view.state.last
     best = state.best_validation
     newest = state.validations[-1] if state.validations else None
-    at_best = f"best {fmt.loss(best.loss)} at {best.update}" if best is not None else ""
-    saved = state.checkpoints[-1] if state.checkpoints else None
+    at_best = f"best {fmt.loss(best.loss)}" if best is not None else ""
     loaded = state.loaded
     trainable = loaded.trainable_parameters if loaded else None
     return [
@@ -43,11 +42,7 @@ def number_lines(view: RunView) -> list[Line]:
         _row("validation", fmt.loss(newest.loss if newest else None), at_best, role="strong"),
         _row("learning rate", fmt.scientific(last.learning_rate if last else None)),
         _row("speed", fmt.speed(state.tokens_per_second)),
-        _row(
-            "saved at",
-            fmt.count(saved.update if saved else None),
-            "" if saved is None else "update",
-        ),
+        _row("saved", _saved_at(view)),
         _row("grad norm", fmt.loss(last.grad_norm if last else None)),
         _row("epoch", "n/a" if last is None else f"{last.epoch:.2f}"),
         _row("tokens", fmt.count(last.trained_tokens if last else None)),
@@ -58,6 +53,11 @@ def number_lines(view: RunView) -> list[Line]:
         _row("blas", fmt.plain(state.blas or "n/a")),
         _row("awake by", fmt.plain(state.keep_awake or "n/a")),
     ]
+
+
+def _saved_at(view: RunView) -> str:
+    saved = view.state.checkpoints
+    return f"at update {fmt.count(saved[-1].update)}" if saved else "n/a"
 
 
 def _of_all(view: RunView) -> str:

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Input
 
-from cockpit.ui import format as fmt
+from cockpit.core import format as fmt
 from cockpit.ui.folder_suggester import FolderSuggester
 from cockpit.ui.plan_draft import PlanDraft
 from cockpit.ui.plan_fields import KEY_FIELDS, all_fields, field

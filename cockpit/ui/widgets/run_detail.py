@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from cockpit.core import format as fmt
 from cockpit.system.summary import RunSummary
-from cockpit.ui import format as fmt
 from cockpit.ui.spans import Line, heading, line, pad
 from cockpit.ui.widgets.lines import Lines
 

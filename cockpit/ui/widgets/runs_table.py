@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from cockpit.core import format as fmt
 from cockpit.system.summary import RunSummary
-from cockpit.ui import format as fmt
 from cockpit.ui.spans import Line, line, pad, shorten
 from cockpit.ui.widgets.cursor_list import CursorList
 from cockpit.ui.widgets.status import STATUS
 
-STATE, ITERS, LOSS, SIZE = 12, 8, 8, 9
-FIGURES = STATE + ITERS + LOSS + 2 * SIZE
+STATE, ITERS, LOSS, SIZE = 12, 7, 8, 9
+FIGURES = STATE + ITERS + 2 * LOSS + 2 * SIZE
 MODEL_FROM = 90
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run's summary, and the last validation loss, which the summary leaves out."""
+
+    summary: RunSummary
+    validation_loss: float | None = None
 
 
 class RunsTable(CursorList):
@@ -22,7 +31,7 @@ class RunsTable(CursorList):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.runs: list[RunSummary] = []
+        self.runs: list[RunRow] = []
         self.loaded = False
 
     @property
@@ -31,26 +40,21 @@ class RunsTable(CursorList):
 
     @property
     def selected(self) -> RunSummary | None:
-        return self.runs[self.cursor] if self.runs else None
+        return self.runs[self.cursor].summary if self.runs else None
 
-    def show_runs(self, runs: list[RunSummary]) -> None:
+    def show_runs(self, runs: list[RunRow]) -> None:
         chosen = self.selected
         self.runs = runs
         self.loaded = True
-        names = [summary.run for summary in runs]
+        names = [row.summary.run for row in runs]
         if chosen is not None and chosen.run in names:
             self.cursor = names.index(chosen.run)
         self.redraw()
 
-    def select(self, name: str) -> None:
-        """Puts the cursor on a run, if it is listed."""
-        names = [summary.run for summary in self.runs]
-        if name in names:
-            self.move_to(names.index(name))
-
     def head(self, width: int) -> Sequence[Line]:
         columns = pad("state", STATE) + pad("run", self._name_width(width - 2))
-        figures = f"{'iters':>{ITERS}}{'loss':>{LOSS}}{'forecast':>{SIZE}}{'peak':>{SIZE}}"
+        figures = f"{'iters':>{ITERS}}{'train':>{LOSS}}{'valid':>{LOSS}}"
+        figures += f"{'forecast':>{SIZE}}{'peak':>{SIZE}}"
         model = "  model" if width >= MODEL_FROM else ""
         lines = [line((f"  {columns}{figures}{model}", "label")), line(("─" * width, "rule"))]
         if self.loaded and not self.runs:
@@ -58,12 +62,14 @@ class RunsTable(CursorList):
         return lines
 
     def row(self, index: int, width: int) -> Line:
-        summary = self.runs[index]
+        summary = self.runs[index].summary
         glyph, role = STATUS.get(summary.status, ("?", "label"))
         name_width = self._name_width(width)
         figures = (
             f"{fmt.count(summary.iterations):>{ITERS}}{fmt.loss(summary.final_train_loss):>{LOSS}}"
-            f"{_size(summary.predicted_peak_bytes):>{SIZE}}{_size(summary.measured_peak_bytes):>{SIZE}}"
+            f"{fmt.loss(self.runs[index].validation_loss):>{LOSS}}"
+            f"{fmt.gigabytes(summary.predicted_peak_bytes):>{SIZE}}"
+            f"{fmt.gigabytes(summary.measured_peak_bytes):>{SIZE}}"
         )
         model = f"  {fmt.plain(summary.model or 'n/a')}" if width + 2 >= MODEL_FROM else ""
         name = pad(shorten(fmt.plain(summary.run), name_width - 1), name_width)
@@ -74,7 +80,3 @@ class RunsTable(CursorList):
     def _name_width(self, width: int) -> int:
         spare = width - FIGURES
         return max(8, spare if width + 2 < MODEL_FROM else min(46, spare - 20))
-
-
-def _size(size_bytes: int | None) -> str:
-    return fmt.gigabytes(size_bytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cockpit.ui import format as fmt
+from cockpit.core import format as fmt
 from cockpit.ui.bars import bar
 from cockpit.ui.spans import Line, Role, line, spread
 from cockpit.ui.view import RunView, last_word, worst_note
@@ -62,7 +62,8 @@ def message(view: RunView) -> Line:
         role: Role = "bad" if view.state.status == "failed" else "label"
         detail = ": ".join(part for part in (title, said) if part)
         return line((detail, role), (f" → {remedy}" if remedy else "", "label"))
-    if (note := worst_note(view)) is not None:
+    note = worst_note(view)
+    if note is not None and (view.state.active or note.level != "info"):
         sign = "" if note.level == "info" else "! "
         text = fmt.plain(note.message) + (f" → {fmt.plain(note.remedy)}" if note.remedy else "")
         return line((sign + text, NOTE_ROLE[note.level]))

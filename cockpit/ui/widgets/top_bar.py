@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 
-from cockpit.ui import format as fmt
+from cockpit.core import format as fmt
 from cockpit.ui.spans import Line, line, spread
 from cockpit.ui.widgets.lines import Lines
 
