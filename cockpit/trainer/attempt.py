@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 
@@ -126,7 +127,12 @@ class Session:
 
 def _asked_since(attempt: AttemptDir) -> float:
     """Commands older than this were meant for an earlier attempt."""
-    return attempt.plan_path.stat().st_mtime if attempt.number > 1 else 0.0
+    if attempt.number == 1:
+        return 0.0
+    try:
+        return attempt.plan_path.stat().st_mtime
+    except OSError:
+        return time.time()
 
 
 def _device() -> str:

@@ -41,7 +41,11 @@ class Inbox:
             size = self._path.stat().st_size
         if size in (-1, self._tail.offset):
             return
-        for line in self._tail.read():
+        lines: list[bytes] = []
+        # A file that cannot be read just now is no reason to stop training.
+        with contextlib.suppress(OSError):
+            lines = self._tail.read()
+        for line in lines:
             command = parse_command(line)
             if command is None or command.id in self._seen:
                 continue

@@ -99,6 +99,8 @@ class Control:
                 return "it is paused already"
             case "resume" if not self.paused:
                 return "it is not paused"
+            case "checkpoint" if loop.progress.saved_update == loop.progress.update:
+                return "there is nothing new to save"
             case "sample" if not command.prompt and self._ranks.first:
                 return "there is no prompt"
             case "validate" if not len(loop.job.data.valid):

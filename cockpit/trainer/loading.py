@@ -76,9 +76,9 @@ def load(folder: Path, plan: RunPlan) -> Loaded:
             eos_token_ids=config.get("eos_token_id"),
         )
         parameters = mlx_lm_utils.get_total_parameters(model)
-    except MemoryError:
-        raise
     except Exception as error:
+        if _lacks_memory(error):
+            raise
         raise _broken(folder, error) from error
     return Loaded(model, tokenizer, parameters, _dtype(model))
 
@@ -199,6 +199,12 @@ def _dtype(model: nn.Module) -> str:
             name = str(value.dtype).removeprefix("mlx.core.")
             sizes[name] = sizes.get(name, 0) + value.size
     return max(sizes, key=lambda name: sizes[name], default="unknown")
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether loading failed for lack of memory, which is not the model's fault."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or "malloc" in said or "insufficient memory" in said
 
 
 def _broken(folder: Path, error: Exception) -> Failure:

@@ -32,7 +32,7 @@ from cockpit.trainer.step import StepResult, UpdateStep
 
 # How long a finished run keeps trying to save its result on a disk that refuses it.
 FINAL_SAVE_PATIENCE_SECONDS = 600.0
-FINAL_SAVE_RETRY_SECONDS = 5.0
+FINAL_SAVE_RETRY_SECONDS = 2.0
 
 
 class Loop:
@@ -146,6 +146,7 @@ class Loop:
             raise saver.nonfinite(
                 self.progress.update + 1,
                 f"loss {result.loss:g}, gradient norm {result.grad_norm:g}",
+                self.progress.saved_update,
             )
         self.progress.update += 1
         self.progress.trained_tokens += result.tokens

@@ -20,7 +20,8 @@ def save(job: Job, progress: Progress, reason: str) -> bool:
     Raises Failure rather than save weights that are not finite. Only rank 0 writes.
     """
     arrays = resume.arrays(job.model, job.optimizer)
-    _refuse_nonfinite(arrays[checkpoint.ADAPTERS_NAME], progress.update)
+    weights = arrays[checkpoint.ADAPTERS_NAME]
+    _refuse_nonfinite(weights, progress.update, progress.saved_update)
     if not job.ranks.first:
         progress.saved_update = progress.update
         return True
@@ -78,19 +79,20 @@ def _state(job: Job, progress: Progress, files: dict[str, str]) -> dict[str, Any
     ).model_dump(mode="json")
 
 
-def _refuse_nonfinite(weights: dict[str, mx.array], update: int) -> None:
+def _refuse_nonfinite(weights: dict[str, mx.array], update: int, saved_update: int) -> None:
     finite = mx.stack([mx.all(mx.isfinite(value)) for value in weights.values()])
     if not mx.all(finite).item():
-        raise nonfinite(update, "a weight is not a finite number")
+        raise nonfinite(update, "a weight is not a finite number", saved_update)
 
 
-def nonfinite(update: int, what: str) -> Failure:
-    """The failure of training that ran away at ``update``."""
+def nonfinite(update: int, what: str, saved_update: int) -> Failure:
+    """The failure of training that ran away at ``update``; 0 saved is no checkpoint yet."""
+    kept = f"the checkpoint at update {saved_update} is intact" if saved_update else "none was yet"
     return Failure(
         "nan",
         "The training diverged",
-        f"update {update}: {what}. These weights are not saved; the last checkpoint is intact.",
-        "Lower the learning rate or add warm-up, check that the data has no damaged examples, "
-        "then resume from the last checkpoint.",
+        f"update {update}: {what}. These weights are not saved; {kept}.",
+        "Lower the learning rate or add warm-up, and check the data for damaged examples"
+        + (", then resume from that checkpoint." if saved_update else "."),
         exit_code=1,
     )

@@ -135,7 +135,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=nano_path(), help="folder to write")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--exchanges", type=int, default=170_000, help="size of the corpus")
+    parser.add_argument("--exchanges", type=int, default=140_000, help="size of the corpus")
     parser.add_argument("--batch-size", type=int, default=32, help=f"rows of {ROW_TOKENS} tokens")
     parser.add_argument("--learning-rate", type=float, default=3e-3, help="peak of the cosine")
     return parser.parse_args()

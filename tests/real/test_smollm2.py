@@ -73,11 +73,11 @@ def losses(run: Path) -> list[float]:
 
 
 def train(model: Path, data: Path, home: Path) -> dict[str, Any]:
-    flags = f"--iters {ITERS} --batch-size 1 --num-layers 2 --max-seq-length 48"
-    flags += " --learning-rate 3e-4 --save-every 100 --json"
+    command = [sys.executable, "-m", "cockpit", "train", "--model", str(model), "--data", str(data)]
+    command += f"--iters {ITERS} --batch-size 1 --num-layers 2 --max-seq-length 48".split()
+    command += ["--learning-rate", "3e-4", "--save-every", "100", "--json"]
     done = subprocess.run(
-        [sys.executable, "-m", "cockpit", "train", "--model", model, "--data", data]
-        + flags.split(),
+        command,
         env=os.environ | {"COCKPIT_HOME": str(home)},
         capture_output=True,
         text=True,

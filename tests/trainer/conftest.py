@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -125,6 +125,7 @@ class Training:
     run: RunDir
     number: int = 1
     process: subprocess.Popen[str] | None = None
+    started: list[subprocess.Popen[str]] = field(default_factory=list)  # by all its attempts
 
     def here(self) -> int:
         """Trains in this process and returns the exit status."""
@@ -137,6 +138,7 @@ class Training:
             [*command, sys.executable, *arguments],
             **{"stdout": log, "stderr": log, "stdin": subprocess.DEVNULL, "text": True} | options,
         )
+        self.started.append(self.process)
         log.close()
         return self
 
@@ -187,7 +189,7 @@ class Training:
         plan = self.run.attempt(self.number).plan().with_changes(**changes)
         folder = run_dir.add_attempt(self.run, plan)
         (folder.path / "resume.json").write_text(json.dumps({"checkpoint": checkpoint}))
-        return Training(self.run, folder.number)
+        return Training(self.run, folder.number, started=self.started)
 
 
 @pytest.fixture
@@ -213,7 +215,7 @@ def prepare(
         return made[-1]
 
     yield make
-    for training in made:
-        if training.process is not None and training.process.poll() is None:
-            training.process.kill()
-            training.process.wait()
+    for process in (process for training in made for process in training.started):
+        if process.poll() is None:
+            process.kill()
+            process.wait()

@@ -45,6 +45,7 @@ def test_a_run_obeys(prepare: Prepare) -> None:
     saved = training.until(lambda: training.events(ev.Checkpointed))[0]
     assert (saved.update, saved.reason) == (paused_at, "asked")
     assert (training.run.adapters / "adapters.safetensors").is_file()
+    assert not answer(training, training.send("checkpoint")).accepted
     assert answer(training, training.send("validate")).accepted
     training.until(lambda: training.events(ev.Validated)[-1].update == paused_at)
     assert len(training.losses) == paused_at

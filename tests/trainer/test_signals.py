@@ -83,6 +83,24 @@ def test_a_checkpoint_that_does_not_fit_is_a_note_and_is_tried_again(prepare: Pr
     assert training.wait() == 0
 
 
+def test_a_finished_run_waits_for_room_for_its_result(prepare: Prepare) -> None:
+    training = limited(prepare(iters=3), 60_000)
+    training.until(lambda: [e for e in training.events(ev.Note) if e.level == "error"])
+    assert training.process is not None
+    training.process.send_signal(signal.SIGUSR1)
+    assert training.wait() == 0
+    assert training.one(ev.Checkpointed).reason == "final"
+    assert training.one(ev.Ended).status == "completed"
+
+
+def test_a_finished_run_without_room_ends_as_failed_when_told_to(prepare: Prepare) -> None:
+    training = limited(prepare(iters=3), 60_000)
+    training.until(lambda: [e for e in training.events(ev.Note) if e.level == "error"])
+    training.terminate()
+    assert training.wait() == 1
+    assert training.one(ev.Ended).kind == "disk"
+
+
 def test_events_that_do_not_fit_come_late_and_in_order(prepare: Prepare) -> None:
     training = limited(prepare(iters=ENDLESS, save_every=ENDLESS, steps_per_eval=ENDLESS), 8_000)
     path = training.run.attempt(1).trainer_events

@@ -1,6 +1,6 @@
 """The base of nearly every widget here: lines of spans, of which only what changed is sent.
 
-Textual re-sends a dirty region whole and has no cell diff of its own. ``show`` compares the new
+Textual re-sends a dirty region whole and has no cell diff of its own. ``redraw`` compares the new
 lines with the old ones and marks the differing cells of the differing rows, nothing else.
 """
 
@@ -17,7 +17,7 @@ from cockpit.ui.spans import EMPTY, ROLES, Line, changed_cells, fit
 
 
 class Lines(Widget):
-    """Draws ``lines``, cut and padded to its size. Subclasses call ``show``."""
+    """Draws ``lines``, cut and padded to its size. Subclasses have ``build``."""
 
     COMPONENT_CLASSES = {f"lines--{role}" for role in ROLES}
     ALLOW_SELECT = False
@@ -66,33 +66,34 @@ class Lines(Widget):
 
     def redraw(self) -> None:
         """Builds the lines again and repaints the cells that differ."""
-        width, height = self.size
-        if not width or not height:
-            return
-        self.show(self.build(width, height))
-
-    def show(self, lines: Sequence[Line]) -> None:
-        width, height = self.size
-        fitted = [fit(spans, width) for spans in lines[:height]]
-        fitted += [fit(EMPTY, width)] * (height - len(fitted))
-        if len(fitted) != len(self._shown):
-            self._shown = fitted
+        fresh = self._fitted()
+        if len(fresh) != len(self._shown):
+            self._shown = fresh
             self.refresh()
             return
         regions = [
             Region(cells[0], y, cells[1] - cells[0], 1)
-            for y, (old, new) in enumerate(zip(self._shown, fitted, strict=True))
+            for y, (old, new) in enumerate(zip(self._shown, fresh, strict=True))
             if (cells := changed_cells(old, new)) is not None
         ]
-        self._shown = fitted
+        self._shown = fresh
         if regions:
             self.refresh(*regions)
 
+    def _fitted(self) -> list[Line]:
+        width, height = self.size
+        if not width or not height:
+            return []
+        lines = [fit(spans, width) for spans in self.build(width, height)[:height]]
+        return lines + [fit(EMPTY, width)] * (height - len(lines))
+
     def on_resize(self) -> None:
-        self._shown = []
-        self.redraw()
+        # The whole widget is about to be painted anyway.
+        self._shown = self._fitted()
 
     def render_line(self, y: int) -> Strip:
+        if len(self._shown) != self.size.height:
+            self._shown = self._fitted()
         if y >= len(self._shown):
             return Strip.blank(self.size.width, self.rich_style)
         segments = [

@@ -1,0 +1,232 @@
+"""The Run screen: what a run's files say is what is shown, and keys become commands."""
+
+from __future__ import annotations
+
+import pytest
+
+from cockpit.core import events as ev
+from cockpit.core.samples import MemorySample
+from cockpit.system import jsonl
+from cockpit.system.run_dir import RunDir
+from cockpit.ui.screens.run import RunScreen
+from cockpit.ui.widgets.curve import Curve
+from cockpit.ui.widgets.lines import Lines
+from tests.ui.conftest import (
+    add_event, demo_plan, living_run, opened, screen_text, started, until, until_gone,
+    until_shown, updated, write_run,
+)  # fmt: skip
+
+FORECAST = {
+    "peak_bytes": 1_200_000_000, "low_bytes": 800_000_000, "high_bytes": 2_000_000_000,
+    "budget_bytes": 5_300_000_000, "method": "analytic", "parts": {"weights": 1_200_000_000},
+}  # fmt: skip
+
+
+def commands(run: RunDir) -> list[ev.Command]:
+    lines = run.control.read_bytes().splitlines() if run.control.exists() else []
+    return [command for line in lines if (command := ev.parse_command(line)) is not None]
+
+
+async def test_all_that_matters_fits_into_80_by_24() -> None:
+    run = living_run()
+    sample = MemorySample(
+        swap_used_bytes=250_000_000, swap_total_bytes=2_000_000_000,
+        swap_in_bytes_per_second=0.0, swap_out_bytes_per_second=3_100_000.0,
+        pressure="warning", pressure_some_percent=12.5,
+    )  # fmt: skip
+    run.attempt(1).forecast_path.write_text(__import__("json").dumps(FORECAST))
+    run.attempt(1).log.write_text("first line\nlast line of the log\n")
+    jsonl.append(run.supervisor_events, ev.MemorySampled(sample=sample).line())
+    add_event(run, ev.Validated(update=20, loss=0.4321, seconds=1, tokens=10))
+    async with opened(run) as pilot:
+        await until_shown(
+            pilot,
+            run.name, "● running", "20%", "20 of 100 updates",  # who, how, how far
+            "train 0.200", "◆ validation 0.432", "0.0001", "1,000 tokens/s",
+            "1.20 GB", "0.80 to 2.00", "0.90 GB", "0.40 GB", "budget 5.30 GB",  # memory
+            "0.25 GB", "3.1 MB/s", "warning", "12.5%",  # swap and pressure
+            "last line of the log",
+            "p Pause", "s Stop", "c Checkpoint", "d Detach", "q Quit", "? Keys",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_every_panel_is_inside_every_terminal(size: tuple[int, int]) -> None:
+    async with opened(living_run(), size) as pilot:
+        await until_shown(pilot, "20 of 100")
+        for panel in pilot.app.screen.query(Lines):
+            assert panel.size.width > 0 and panel.size.height > 0, panel
+            assert pilot.app.screen.region.contains_region(panel.region), panel
+
+
+async def test_a_larger_terminal_shows_more() -> None:
+    async with opened(living_run(), (120, 40)) as pilot:
+        await until_shown(pilot, "grad norm", "epoch", "ram used", "process")
+
+
+async def test_unknown_is_not_shown_as_zero() -> None:
+    async with opened(write_run([started()])) as pilot:
+        text = await until_shown(pilot, "◌ starting", "The curve starts with the first update")
+        panel = text[text.index("Training") : text.index("[Log]")]
+        assert panel.count("n/a") >= 8
+        assert "0 GB" not in panel and " 0 tokens" not in panel
+
+
+async def test_ten_thousand_updates_are_drawn() -> None:
+    curve = [updated(i, 1.0 + 1000 / (i + 300)) for i in range(1, 10_001)]
+    run = write_run([started(updates=10_000), *curve])
+    async with opened(run) as pilot:
+        text = await until_shown(pilot, "10,000 of 10,000", "100%")
+        assert any("\u2801" <= character <= "\u28ff" for character in text)
+
+
+async def test_new_events_appear_by_themselves() -> None:
+    run = living_run(3)
+    async with opened(run) as pilot:
+        await until_shown(pilot, "3 of 100")
+        add_event(run, updated(4, 0.7654))
+        await until_shown(pilot, "4 of 100", "0.765")
+
+
+async def test_validation_is_told_from_training_by_its_glyph() -> None:
+    run = living_run(50)
+    for update in (10, 30, 50):
+        add_event(run, ev.Validated(update=update, loss=2.0, seconds=1, tokens=10))
+    async with opened(run) as pilot:
+        await until_shown(pilot, "50 of 100", "◆ validation 2.000")
+        shown = "\n".join(
+            "".join(text for text, _ in row) for row in pilot.app.screen.query_one(Curve).lines[1:]
+        )
+        assert shown.count("◆") == 3
+
+
+async def test_nothing_new_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(living_run()) as pilot:
+        await until_shown(pilot, "20 of 100", "● running")
+        screen = pilot.app.screen
+        assert isinstance(screen, RunScreen)
+        await pilot.pause()
+        painted: list[object] = []
+        display = pilot.app._display
+        monkeypatch.setattr(
+            pilot.app, "_display", lambda *a: painted.append(a[1]) or display(*a)
+        )
+        looks = 0
+        look = screen._look
+
+        def counted() -> object:
+            nonlocal looks
+            looks += 1
+            return look()
+
+        monkeypatch.setattr(screen, "_look", counted)
+        await until(pilot, lambda: looks >= 4)
+        assert painted == []
+
+
+async def test_a_new_loss_repaints_only_the_cells_that_changed() -> None:
+    run = living_run(20)
+    async with opened(run, (120, 40)) as pilot:
+        await until_shown(pilot, "20 of 100", "● running")
+        await pilot.pause()
+        curve = pilot.app.screen.query_one(Curve)
+        dirty: list[int] = []
+        refresh = curve.refresh
+        curve.refresh = lambda *regions, **kw: (  # type: ignore[method-assign]
+            dirty.extend(region.area for region in regions) or refresh(*regions, **kw)
+        )
+        add_event(run, updated(21, 0.19))
+        await until_shown(pilot, "21 of 100")
+        assert dirty and sum(dirty) < 0.02 * curve.size.area
+
+
+@pytest.mark.parametrize(
+    ("key", "action"),
+    [("p", "pause"), ("c", "checkpoint"), ("v", "validate"), ("t", "sample")],
+)
+async def test_a_key_becomes_a_command(key: str, action: str) -> None:
+    run = living_run()
+    async with opened(run) as pilot:
+        await until_shown(pilot, "● running", "p Pause")
+        await pilot.press(key)
+        await until(pilot, lambda: [c.action for c in commands(run)] == [action])
+        command = commands(run)[0]
+        add_event(
+            run, ev.Acknowledged(id=command.id, action=action, accepted=False, message="too busy")
+        )
+        await until_shown(pilot, f"{action}: too busy")
+
+
+async def test_p_resumes_what_is_paused() -> None:
+    run = living_run()
+    add_event(run, ev.Paused(update=20))
+    async with opened(run) as pilot:
+        await until_shown(pilot, "‖ paused", "p Resume")
+        await pilot.press("p")
+        await until(pilot, lambda: [c.action for c in commands(run)] == ["resume"])
+
+
+async def test_a_run_that_is_over_takes_no_commands() -> None:
+    run = living_run()
+    add_event(run, ev.Ended(status="completed", update=100))
+    async with opened(run) as pilot:
+        await until_shown(pilot, "✓ completed")
+        await until_gone(pilot, "p Pause")
+        await pilot.press("p", "c", "s")
+        await pilot.pause()
+        assert commands(run) == []
+
+
+async def test_a_failure_says_what_to_do_and_opens_in_full() -> None:
+    run = living_run()
+    add_event(
+        run,
+        ev.Ended(
+            status="failed", update=20, title="The loss is not a number",
+            message="update 20: loss nan", remedy="Lower the learning rate.",
+        ),
+    )  # fmt: skip
+    async with opened(run) as pilot:
+        await until_shown(pilot, "✗ failed", "The loss is not a number", "e Explain")
+        await pilot.press("e")
+        await until_shown(pilot, "update 20: loss nan", "→ Lower the learning rate.", "c Copy")
+        await pilot.press("c")
+        await until(pilot, lambda: "Lower the learning rate." in pilot.app.clipboard)
+        await pilot.press("escape")
+        await until_gone(pilot, "c Copy")
+
+
+async def test_a_run_whose_processes_died_is_not_shown_as_running() -> None:
+    gone = started().model_copy(update={"pid": 2**22 + 1, "pid_created": 1.0})
+    alive = ev.SupervisorStarted(pid=2**22 + 2, pid_created=1.0)
+    run = write_run([gone, updated(1)])
+    jsonl.append(run.supervisor_events, alive.line())
+    async with opened(run) as pilot:
+        await until_shown(pilot, "✗ failed")
+
+
+async def test_samples_and_notes_have_their_page() -> None:
+    run = living_run()
+    add_event(run, ev.Sampled(update=20, prompt="What does a cow say?", text="Arrr! Moo, matey!"))
+    add_event(run, ev.Note(level="warning", message="Three examples were cut", remedy="Raise it."))
+    async with opened(run, (100, 32)) as pilot:
+        await until_shown(pilot, "[Log]", "! Three examples were cut")
+        await pilot.press("l")
+        await until_shown(pilot, "[Samples]", "What does a cow say?", "› Arrr! Moo, matey!")
+        await pilot.press("l")
+        await until_shown(pilot, "[Notes]", "→ Raise it.")
+
+
+async def test_a_run_without_a_readable_plan_can_still_be_watched() -> None:
+    run = living_run()
+    run.plan_path.write_text("this is not TOML")
+    run.attempt(1).plan_path.write_text("neither is this")
+    async with opened(run) as pilot:
+        await until_shown(pilot, "20 of 100")
+
+
+async def test_a_plan_name_is_part_of_the_headline() -> None:
+    run = write_run([started()], plan=demo_plan(name="pirates"))
+    async with opened(run) as pilot:
+        await until_shown(pilot, "pirates")
+        assert run.name in screen_text(pilot)

@@ -1,0 +1,114 @@
+"""The list of runs: what it says of each, and what can be done from it."""
+
+from __future__ import annotations
+
+from cockpit.core import events as ev
+from cockpit.system.run_dir import RunDir
+from cockpit.ui.widgets.runs_table import RunsTable
+from tests.ui.conftest import (
+    add_event, living_run, opened, screen_text, started, until, until_shown, updated, write_run,
+)  # fmt: skip
+
+
+def finished_run() -> RunDir:
+    return write_run(
+        [
+            started(), updated(1, 3.0), updated(2, 1.5),
+            ev.Validated(update=2, loss=1.75, seconds=1, tokens=10),
+            ev.Ended(status="completed", update=2, peak_bytes=1_300_000_000),
+        ],
+        forecast={"peak_bytes": 1_200_000_000},
+    )  # fmt: skip
+
+
+def failed_run() -> RunDir:
+    end = ev.Ended(
+        status="failed", update=1, title="Out of memory", message="at update 1",
+        remedy="Halve the batch.",
+    )  # fmt: skip
+    return write_run([started(), updated(1), end])
+
+
+async def test_an_empty_list_says_how_to_begin() -> None:
+    async with opened("runs") as pilot:
+        await until_shown(pilot, "No runs yet", "starts one")
+
+
+async def test_a_run_is_one_line_with_its_state_losses_and_peaks() -> None:
+    run = finished_run()
+    async with opened("runs") as pilot:
+        text = await until_shown(pilot, run.name)
+        row = next(line for line in text.splitlines() if run.name in line)
+        assert "✓ completed" in row
+        assert row.split()[-7:] == ["1.500", "1.750", "1.20", "GB", "1.30", "GB"][-7:] or (
+            row.split()[-6:] == ["1.500", "1.750", "1.20", "GB", "1.30", "GB"]
+        )
+
+
+async def test_what_is_unknown_of_a_run_is_not_zero() -> None:
+    run = write_run([started()])
+    async with opened("runs") as pilot:
+        text = await until_shown(pilot, run.name)
+        row = next(line for line in text.splitlines() if run.name in line)
+        assert row.split()[-4:] == ["n/a"] * 4
+
+
+async def test_a_failed_run_shows_its_diagnosis() -> None:
+    failed_run()
+    async with opened("runs") as pilot:
+        await until_shown(pilot, "✗ failed", "✗ Out of memory", "at update 1", "→ Halve the batch.")
+
+
+async def test_enter_attaches_and_d_detaches_to_the_same_line() -> None:
+    first, second = living_run(5), finished_run()
+    async with opened("runs") as pilot:
+        await until_shown(pilot, first.name, second.name)
+        table = pilot.app.screen.query_one(RunsTable)
+        names = [row.summary.run for row in table.runs]
+        await pilot.press(*["down"] * names.index(first.name), "enter")
+        await until_shown(pilot, "5 of 100", "p Pause")
+        await pilot.press("d")
+        await until_shown(pilot, "enter Attach", "Training goes on")
+        assert table.selected is not None and table.selected.run == first.name
+
+
+async def test_vi_keys_move_too() -> None:
+    living_run(), finished_run(), failed_run()
+    async with opened("runs") as pilot:
+        await until(pilot, lambda: pilot.app.screen.query_one(RunsTable).total == 3)
+        table = pilot.app.screen.query_one(RunsTable)
+        await pilot.press("j", "j", "k")
+        assert table.cursor == 1
+        await pilot.press("G")
+        assert table.cursor == 2
+        await pilot.press("g")
+        assert table.cursor == 0
+
+
+async def test_stop_asks_first_and_a_run_that_is_over_cannot_be_stopped() -> None:
+    run = living_run()
+    async with opened("runs") as pilot:
+        await until_shown(pilot, run.name, "s Stop")
+        await pilot.press("s")
+        await until_shown(pilot, f"Stop {run.name}?", "writes a checkpoint")
+        await pilot.press("n")
+        await pilot.pause()
+        assert not run.control.exists()
+        add_event(run, ev.Ended(status="completed", update=100))
+        await until_shown(pilot, "✓ completed", "(s Stop)")
+
+
+async def test_show_lists_all_that_is_known() -> None:
+    run = finished_run()
+    async with opened("runs", (100, 40)) as pilot:
+        await until_shown(pilot, run.name)
+        await pilot.press("o")
+        await until_shown(pilot, str(run.path)[:40], "best 1.750 at 2", "learning_rate")
+
+
+async def test_a_new_run_appears_by_itself() -> None:
+    async with opened("runs") as pilot:
+        await until_shown(pilot, "No runs yet")
+        run = finished_run()
+        await until_shown(pilot, run.name)
+        assert "No runs yet" not in screen_text(pilot)
