@@ -94,7 +94,11 @@ save_every: 4
 test: false
 max_seq_length: 128
 grad_checkpoint: false
-lora_parameters: {keys: ["self_attn.q_proj", "self_attn.v_proj"], rank: 8, scale: 20.0, dropout: 0.0}
+lora_parameters:
+  keys: ["self_attn.q_proj", "self_attn.v_proj"]
+  rank: 8
+  scale: 20.0
+  dropout: 0.0
 lr_schedule: {name: cosine_decay, warmup: 2, warmup_init: 1e-7, arguments: [1e-5, 1000, 1e-7]}
 """
     )
