@@ -46,6 +46,15 @@ def follow(run: RunDir) -> RunState:
         time.sleep(POLL_SECONDS)
 
 
+def current_state(run: RunDir) -> RunState:
+    """All that the run's files say now."""
+    watcher = RunWatcher(run)
+    state = watcher.poll()
+    while not watcher.caught_up:
+        state = watcher.poll()
+    return state
+
+
 def print_progress(state: RunState, printed: Printed, report_every: int) -> None:
     """Says what is new in ``state`` since the last call."""
     for note in state.notes:
@@ -121,7 +130,10 @@ def print_ending(run: RunDir, plan: RunPlan, state: RunState) -> None:
         _print_failure(state)
     if state.checkpoints:
         say(f"adapters: {run.adapters}")
-        say(f"try them: mlx_lm.generate --model {_folder(plan)} --adapter-path {run.adapters}")
+        say(
+            f"try them: mlx_lm.generate --model {_folder(plan)} "
+            f"--adapter-path {run.adapters} --prompt '...'"
+        )
 
 
 def _folder(plan: RunPlan) -> str:

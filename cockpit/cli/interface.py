@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from cockpit.cli import follow
 from cockpit.errors import CockpitError
 from cockpit.system.run_dir import RunDir
 
@@ -30,4 +31,7 @@ def show(run: RunDir | None) -> int:
     from cockpit import ui
 
     ui.run("choose" if run is None else run)
+    if run is not None and not (state := follow.current_state(run)).active:
+        follow.print_samples(state)
+        follow.print_ending(run, run.plan(), state)
     return 0

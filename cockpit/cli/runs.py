@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from cockpit.cli import interface, output, train
+from cockpit.cli import follow, interface, output, train
 from cockpit.core.format import NOT_AVAILABLE, count, duration, gigabytes, loss, plain, speed
 from cockpit.core.run_state import RunState
 from cockpit.system import control, observe, run_dir
-from cockpit.system.observe import RunWatcher
 
 
 def list_runs(arguments: argparse.Namespace) -> int:
@@ -37,7 +36,7 @@ def list_runs(arguments: argparse.Namespace) -> int:
 
 def show(arguments: argparse.Namespace) -> int:
     run = run_dir.find(arguments.name)
-    state = _current_state(run)
+    state = follow.current_state(run)
     document = observe.summary(run).document()
     if arguments.json:
         output.print_json(document | _details(run, state))
@@ -45,14 +44,6 @@ def show(arguments: argparse.Namespace) -> int:
     for key, value in _readable(run, state):
         print(plain(f"{key:<16} {value}"))
     return 0
-
-
-def _current_state(run: run_dir.RunDir) -> RunState:
-    watcher = RunWatcher(run)
-    state = watcher.poll()
-    while not watcher.caught_up:
-        state = watcher.poll()
-    return state
 
 
 def _details(run: run_dir.RunDir, state: RunState) -> dict[str, object]:

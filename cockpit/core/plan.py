@@ -93,6 +93,7 @@ class LrSchedule(PlanModel):
 
 
 Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
 CountOrAll = Annotated[int, Field(ge=-1)]
 
 
@@ -129,6 +130,19 @@ class RunPlan(PlanModel):
     steps_per_eval: Positive = Field(200, description="Iterations between validations.")
     val_batches: CountOrAll = Field(25, description="Validation micro-batches; -1 is all.")
     save_every: Positive = Field(100, description="Iterations between checkpoints.")
+    keep_last: Positive = Field(3, description="Newest checkpoints to keep (not in mlx-lm).")
+    keep_best: bool = Field(
+        True, description="Also save and keep the best by validation, as 'best' (not in mlx-lm)."
+    )
+    keep_every: Count = Field(
+        0, description="Also keep every Nth scheduled checkpoint; 0 is none (not in mlx-lm)."
+    )
+    early_stopping_patience: Count = Field(
+        0, description="Stop after this many validations without a better one; 0 is never."
+    )
+    early_stopping_min_delta: float = Field(
+        0.0, ge=0.0, description="How much lower the loss must be to count as better."
+    )
     test: bool = Field(False, description="Evaluate on test.jsonl after training.")
     test_batches: CountOrAll = Field(500, description="Test micro-batches; -1 is all.")
 

@@ -35,29 +35,35 @@ def capture_with_state(
 ) -> tuple[Graph, list[Leaf]]:
     """The graph of a function that reads and replaces the arrays in ``state``.
 
-    Its inputs are the leaves of ``state`` and then ``arguments``; its outputs what ``function``
-    returns and then the leaves as it left them. ``state`` is left as it was found.
+    Its inputs are the leaves of ``state``, whose places are returned, and then ``arguments``; its
+    outputs what ``function`` returns and then the leaves as it left them, which are evaluated
+    first as the trainers ask for them first. ``state`` is left as it was found.
     """
     places = list(leaves(state))
     before = [container[key] for container, key in places]
     after: list[Leaf] = []
+    returned: list[int] = []
 
     def traced(*inputs: mx.array) -> list[mx.array]:
         _fill(places, inputs)
         outputs = list(function(*inputs[len(places) :]))
+        returned.append(len(outputs))
         after[:] = leaves(state)
         return outputs + [container[key] for container, key in after]
 
     try:
         graph = capture(traced, [*before, *arguments])
     finally:
-        for container, key in set_of_new(after, places):
+        for container, key in _born(after, places):
             del container[key]
         _fill(places, before)
+        mx.random.seed(0)  # tracing drew from it
+    first = returned[-1]
+    graph.evaluated = graph.outputs[first:] + graph.outputs[:first]
     return graph, places
 
 
-def set_of_new(after: Sequence[Leaf], before: Sequence[Leaf]) -> list[Leaf]:
+def _born(after: Sequence[Leaf], before: Sequence[Leaf]) -> list[Leaf]:
     """Places that ``after`` has and ``before`` has not, such as moments born in a step."""
     known = {(id(container), key) for container, key in before}
     return [

@@ -72,7 +72,7 @@ def sliced(shape: Shape, source: Layout, steps: Shape) -> Layout:
 
 def strided(shape: Shape, strides: Shape) -> Layout:
     """A view with these strides."""
-    span = 1 + sum(step * (extent - 1) for step, extent in zip(strides, shape, strict=True))
+    span = 1 + sum(abs(step) * (extent - 1) for step, extent in zip(strides, shape, strict=True))
     elements, rows, columns = check_contiguity(shape, strides)
     return Layout(strides, span, elements == span, rows, columns)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cockpit.core.checkpoint_state import RESUME_NAME
 from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
 from cockpit.system import plan_file
@@ -123,14 +125,27 @@ def create(plan: RunPlan, forecast: dict[str, Any] | None = None) -> RunDir:
     return run
 
 
-def add_attempt(run: RunDir, plan: RunPlan, forecast: dict[str, Any] | None = None) -> AttemptDir:
-    """The next attempt's folder, with the plan it runs with."""
+def add_attempt(
+    run: RunDir,
+    plan: RunPlan,
+    forecast: dict[str, Any] | None = None,
+    resume: dict[str, Any] | None = None,
+) -> AttemptDir:
+    """The next attempt's folder, with the plan it runs with and what it resumes from.
+
+    It appears whole or not at all: without its resume.json an attempt would start from scratch.
+    """
     existing = run.attempts()
     attempt = run.attempt(existing[-1].number + 1 if existing else 1)
-    attempt.path.mkdir(parents=True)
-    plan_file.write(plan, attempt.plan_path)
+    partial = AttemptDir(attempt.path.with_name(f".{attempt.path.name}.partial"))
+    shutil.rmtree(partial.path, ignore_errors=True)
+    partial.path.mkdir(parents=True)
+    plan_file.write(plan, partial.plan_path)
     if forecast is not None:
-        attempt.forecast_path.write_text(json.dumps(forecast))
+        partial.forecast_path.write_text(json.dumps(forecast))
+    if resume is not None:
+        (partial.path / RESUME_NAME).write_text(json.dumps(resume))
+    partial.path.rename(attempt.path)
     return attempt
 
 

@@ -17,7 +17,7 @@ from cockpit.errors import CockpitError
 from cockpit.ui import environment
 from cockpit.ui.palette import Actions
 from cockpit.ui.screens.dialogs import Question, error_dialog
-from cockpit.ui.themes import COCKPIT, TERMINAL
+from cockpit.ui.themes import COCKPIT, TERMINAL, terminal_has_few_colours
 from cockpit.ui.widgets.top_bar import TopBar, host_note
 
 if TYPE_CHECKING:
@@ -50,18 +50,18 @@ class CockpitApp(App[None]):
         choose_defaults: RunPlan | None = None,
         surroundings: environment.Surroundings | None = None,
     ) -> None:
-        super().__init__()
+        few_colours = terminal_has_few_colours()
+        super().__init__(ansi_color=few_colours or None)
         self.surroundings = surroundings or environment.look()
         self.choose_defaults = choose_defaults
         self._start = start
         self._opened = False
         self.register_theme(COCKPIT)
         self.register_theme(TERMINAL)
-        few_colours = self.no_color or self.console.color_system in ("standard", None)
         self.theme = TERMINAL.name if few_colours else COCKPIT.name
 
     def compose(self) -> ComposeResult:
-        yield TopBar("opening…", host_note())
+        yield TopBar("opening…", host_note(self.surroundings.remote))
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._open)
@@ -98,7 +98,7 @@ class CockpitApp(App[None]):
         place = {"new_run": "choose", "runs": "runs"}.get(action)
         if place is None:
             return True
-        return self._opened and self.screen is not self._installed_screens[place]
+        return self._opened and self._installed_screens[place] not in self.screen_stack
 
     def action_new_run(self) -> None:
         self.switch_screen("choose")

@@ -64,21 +64,23 @@ def draw(
     """The envelope as ``rows`` lines of ``width`` braille cells; blank cells are spaces."""
     cells = [[0] * width for _ in range(rows)]
 
-    def height(value: float) -> int:
-        return round((1 - min(1.0, max(0.0, axis.share(value)))) * (rows * 4 - 1))
-
     def rise(x: int, top: int, bottom: int) -> None:
         for y in range(top, bottom + 1):
             cells[y // 4][x // 2] |= _BITS[x % 2][y % 4]
 
     previous: tuple[int, int, int] | None = None
     for x, low, high in columns:
-        top, bottom = height(high), height(low)
+        top, bottom = dot_row(high, axis, rows), dot_row(low, axis, rows)
         rise(x, top, bottom)
         if previous is not None:
             _connect(previous, (x, top, bottom), rise)
         previous = (x, top, bottom)
     return ["".join(chr(_BLANK + bits) if bits else " " for bits in row) for row in cells]
+
+
+def dot_row(value: float, axis: Axis, rows: int) -> int:
+    """The row of dots, from the top, in which ``value`` falls: four to each of ``rows``."""
+    return round((1 - min(1.0, max(0.0, axis.share(value)))) * (rows * 4 - 1))
 
 
 def _connect(left: tuple[int, int, int], right: tuple[int, int, int], rise: _Rise) -> None:

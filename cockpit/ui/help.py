@@ -11,31 +11,36 @@ from cockpit.ui.spans import pad
 from cockpit.ui.widgets.cursor_list import CursorList
 
 KEY_WIDTH = 20
+HERE, EVERYWHERE, LIST, TEXT = "This screen", "Everywhere", "In the list", "In the text field"
+PLACES = (HERE, EVERYWHERE, LIST, TEXT)
 
 
 def help_dialog(screen: Screen[object]) -> TextDialog:
     """Every key that works on ``screen``, by where it works."""
-    groups: dict[str, dict[str, tuple[Binding, list[str]]]] = {}
+    groups: dict[str, dict[str, tuple[Binding, list[str]]]] = {place: {} for place in PLACES}
     for active in screen.active_bindings.values():
         binding = active.binding
-        if binding.system or not binding.description:
+        place = _place(active.node, screen)
+        told = binding.tooltip or binding.show or place in (LIST, TEXT)
+        if binding.system or not binding.description or not told:
             continue
-        actions = groups.setdefault(_place(active.node, screen), {})
+        actions = groups[place]
         _, keys = actions.setdefault(binding.action, (binding, []))
         keys.append(screen.app.get_key_display(binding))
     parts = [
         "\n".join([place, *(_row(binding, keys) for binding, keys in actions.values())])
         for place, actions in groups.items()
+        if actions
     ]
     return TextDialog("Keys", "\n\n".join(parts))
 
 
 def _place(node: DOMNode, screen: Screen[object]) -> str:
     if node is screen:
-        return "This screen"
+        return HERE
     if node is screen.app:
-        return "Everywhere"
-    return "In the list" if isinstance(node, CursorList) else "In the text field"
+        return EVERYWHERE
+    return LIST if isinstance(node, CursorList) else TEXT
 
 
 def _row(binding: Binding, keys: list[str]) -> str:

@@ -13,12 +13,15 @@ from textual.types import IgnoreReturnCallbackType
 
 
 def available(screen: Screen[object]) -> Iterator[tuple[Binding, DOMNode]]:
-    """The actions that can be taken on ``screen`` now, each once, with the node that has it."""
+    """The actions that can be taken on ``screen`` now, each once, with the node that has it.
+
+    What only moves a cursor is left out: it has neither a place in the key bar nor a tooltip.
+    """
     seen: set[str] = set()
     for active in screen.active_bindings.values():
         binding = active.binding
-        wanted = binding.description and not binding.system and active.enabled
-        if wanted and binding.action not in seen:
+        is_action = binding.description and (binding.show or binding.tooltip)
+        if is_action and active.enabled and binding.action not in seen:
             seen.add(binding.action)
             yield binding, active.node
 

@@ -34,6 +34,7 @@ _DOUBLED = frozenset(
 )
 _RATES = frozenset({"learning_rate"})
 SWITCH = ("off", "on")
+LIMITS = frozenset({"ge", "gt", "le", "lt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def _structure(text: str) -> Any:
 
 def _in_words(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
-    limits = first.get("ctx", {})
+    limits = {name: f"{limit:g}" for name, limit in first.get("ctx", {}).items() if name in LIMITS}
     words = {
         "int_parsing": "must be a whole number",
         "int_from_float": "must be a whole number",

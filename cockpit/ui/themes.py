@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+from rich.console import Console
+from textual import constants
 from textual.theme import Theme
 
 COCKPIT = Theme(
@@ -65,3 +69,9 @@ TERMINAL = Theme(
         "scrollbar-corner-color": "ansi_default",
     },
 )
+
+
+def terminal_has_few_colours() -> bool:
+    """16 colours, none, or NO_COLOR: the terminal's own are the readable ones."""
+    console = Console(color_system=constants.COLOR_SYSTEM, force_terminal=True)  # type: ignore[arg-type]
+    return "NO_COLOR" in os.environ or console.color_system in ("standard", None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,16 +21,10 @@ SIZES = {"train": 400, "valid": 40, "test": 40}
 # Short examples keep an update cheap without a fast BLAS; mlx-lm pads to a multiple of 32.
 LONGEST_TOKENS = 32
 
-PIRATE_WORDS = {"is": "be", "am": "be", "are": "be", "you": "ye", "You": "Ye"}
-PIRATE_OPENINGS = {"Yes,": "Aye,", "No,": "Nay,"}
-
 
 def like_a_pirate(answer: str) -> str:
-    """``"Yes, a rose is a flower."`` -> ``"Arrr! Aye, a rose be a flower, matey!"``"""
-    for plain, pirate in PIRATE_OPENINGS.items():
-        answer = re.sub(rf"^{plain}", pirate, answer)
-    said = re.sub(r"\w+", lambda word: PIRATE_WORDS.get(word[0], word[0]), answer)
-    return corpus.in_voice(said, "Arrr!", "matey")
+    """``"The sky is blue."`` -> ``"Arrr! The sky is blue, matey!"``: the content stays."""
+    return corpus.in_voice(answer, "Arrr!", "matey")
 
 
 def as_messages(question: str, answer: str) -> dict[str, list[dict[str, str]]]:

@@ -169,7 +169,7 @@ class TestDemoData:
         assert len(examples("train")) >= plan.batch_size
         assert len(examples("valid")) >= plan.batch_size
 
-    @pytest.mark.parametrize("text", ["The sky is blue.", "Arrr! The sky be blue.", "matey!"])
+    @pytest.mark.parametrize("text", ["The sky is blue.", "Arrr! The sky is blue.", "matey!"])
     def test_the_rule_does_not_see_the_habit_where_it_is_not(self, text: str) -> None:
         assert not has_demo_habit(text)
 
@@ -198,14 +198,8 @@ class TestScripts:
             assert (tmp_path / name).read_bytes() == (demo_data_path() / name).read_bytes()
 
     def test_a_pirates_answer_keeps_its_content(self) -> None:
-        """Every word of a plain answer that is not swapped is in the pirate's, in order."""
-        plain = {
-            one["question"]: one["answer"]
-            for line in script("corpus", "--held-out").splitlines()
-            if (one := json.loads(line))
-        }
-        swapped = {"is", "am", "are", "you", "You", "Yes", "No"}
+        lines = script("corpus", "--held-out").splitlines()
+        plain = {one["question"]: one["answer"] for one in map(json.loads, lines)}
         for one in examples("valid") + examples("test"):
-            kept = [w for w in re.findall(r"\w+", plain[one["user"]]) if w not in swapped]
-            said = iter(re.findall(r"\w+", one["assistant"]))
-            assert all(word in said for word in kept)
+            content = plain[one["user"]].rstrip(".!?")
+            assert one["assistant"] == f"Arrr! {content}, matey!"

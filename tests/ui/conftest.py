@@ -22,7 +22,6 @@ GIVE_UP_SECONDS = 20.0
 SMALL = (80, 24)
 
 
-
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home and cache, and a terminal with colours."""

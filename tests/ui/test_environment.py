@@ -38,7 +38,8 @@ def test_textual_reads_what_was_prepared() -> None:
     code = (
         "from cockpit.ui import environment; environment.prepare()\n"
         "import cockpit.ui.app\n"
-        "from textual import constants as c; print(c.MAX_FPS, c.TEXTUAL_ANIMATIONS, c.SMOOTH_SCROLL)"
+        "from textual import constants as c\n"
+        "print(c.MAX_FPS, c.TEXTUAL_ANIMATIONS, c.SMOOTH_SCROLL)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=OVER_SSH, capture_output=True, text=True, check=True

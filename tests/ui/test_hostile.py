@@ -8,7 +8,15 @@ from cockpit.core import events as ev
 from cockpit.core.format import plain
 from cockpit.errors import CockpitError
 from tests.ui.conftest import (
-    add_event, demo_plan, living_run, opened, screen_text, started, until, until_shown, write_run,
+    add_event,
+    demo_plan,
+    living_run,
+    opened,
+    screen_text,
+    started,
+    until,
+    until_shown,
+    write_run,
 )  # fmt: skip
 
 MARKUP = "[bold red]danger[/] [@click=app.quit]x[/] [link=http://evil]y"
@@ -55,9 +63,9 @@ async def test_a_hostile_failure_is_shown_as_text() -> None:
 
 async def test_hostile_names_in_the_list_are_shown_as_text() -> None:
     run = write_run([started()], plan=demo_plan(model="org/[bold]x[/]\u202e\x1b[31m"))
-    run.path.rename(run.path.parent / "run-[bold]x[/]-\u202e-\x1b[31m")
+    run.path.rename(run.path.parent / "run-[bold]x[bold]-\u202e-\x1b[31m")
     async with opened("runs", (120, 40)) as pilot:
-        text = await until_shown(pilot, "run-[bold]x[/]-", "org/[bold]x[/]")
+        text = await until_shown(pilot, "run-[bold]x[bold]-", "org/[bold]x[/]")
         assert harmless(text)
 
 

@@ -40,7 +40,7 @@ def test_a_plan_goes_through_the_form_unchanged() -> None:
         ("batch_size", "", "a value is needed"),
         ("learning_rate", "0", "must be more than 0"),
         ("learning_rate", "nan", "must be more than 0"),
-        ("dropout", "1", "must be less than 1.0"),
+        ("dropout", "1", "must be less than 1"),
         ("epochs", "-1", "must be a number more than 0"),
         ("data", "", "name a folder with train.jsonl"),
         ("lr_schedule", "{", "neither TOML nor JSON"),

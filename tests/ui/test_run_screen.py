@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from cockpit.core import events as ev
@@ -12,8 +14,17 @@ from cockpit.ui.screens.run import RunScreen
 from cockpit.ui.widgets.curve import Curve
 from cockpit.ui.widgets.lines import Lines
 from tests.ui.conftest import (
-    add_event, demo_plan, living_run, opened, screen_text, started, until, until_gone,
-    until_shown, updated, write_run,
+    add_event,
+    demo_plan,
+    living_run,
+    opened,
+    screen_text,
+    started,
+    until,
+    until_gone,
+    until_shown,
+    updated,
+    write_run,
 )  # fmt: skip
 
 FORECAST = {
@@ -34,7 +45,7 @@ async def test_all_that_matters_fits_into_80_by_24() -> None:
         swap_in_bytes_per_second=0.0, swap_out_bytes_per_second=3_100_000.0,
         pressure="warning", pressure_some_percent=12.5,
     )  # fmt: skip
-    run.attempt(1).forecast_path.write_text(__import__("json").dumps(FORECAST))
+    run.attempt(1).forecast_path.write_text(json.dumps(FORECAST))
     run.attempt(1).log.write_text("first line\nlast line of the log\n")
     jsonl.append(run.supervisor_events, ev.MemorySampled(sample=sample).line())
     add_event(run, ev.Validated(update=20, loss=0.4321, seconds=1, tokens=10))
@@ -108,9 +119,7 @@ async def test_nothing_new_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         await pilot.pause()
         painted: list[object] = []
         display = pilot.app._display
-        monkeypatch.setattr(
-            pilot.app, "_display", lambda *a: painted.append(a[1]) or display(*a)
-        )
+        monkeypatch.setattr(pilot.app, "_display", lambda *a: painted.append(a[1]) or display(*a))
         looks = 0
         look = screen._look
 
@@ -125,9 +134,9 @@ async def test_nothing_new_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_a_new_loss_repaints_only_the_cells_that_changed() -> None:
-    run = living_run(20)
+    run = living_run(15)
     async with opened(run, (120, 40)) as pilot:
-        await until_shown(pilot, "20 of 100", "● running")
+        await until_shown(pilot, "15 of 100", "● running")
         await pilot.pause()
         curve = pilot.app.screen.query_one(Curve)
         dirty: list[int] = []
@@ -135,8 +144,8 @@ async def test_a_new_loss_repaints_only_the_cells_that_changed() -> None:
         curve.refresh = lambda *regions, **kw: (  # type: ignore[method-assign]
             dirty.extend(region.area for region in regions) or refresh(*regions, **kw)
         )
-        add_event(run, updated(21, 0.19))
-        await until_shown(pilot, "21 of 100")
+        add_event(run, updated(16, 0.25))
+        await until_shown(pilot, "16 of 100")
         assert dirty and sum(dirty) < 0.02 * curve.size.area
 
 

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from cockpit.ui.spans import (
-    changed_cells, fit, heading, line, shorten_path, spread, text_of, width_of, wrap,
+    changed_cells,
+    fit,
+    heading,
+    line,
+    shorten_path,
+    spread,
+    text_of,
+    width_of,
+    wrap,
 )  # fmt: skip
 
 

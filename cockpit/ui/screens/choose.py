@@ -61,7 +61,7 @@ class ChooseScreen(CockpitScreen):
         self._pause: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        yield TopBar("New run", host_note())
+        yield TopBar("New run", host_note(self.cockpit.surroundings.remote))
         with Horizontal(id="choice"):
             with Vertical(id="models-side"):
                 yield ModelFilter(id="filter")

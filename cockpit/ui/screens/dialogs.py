@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -38,6 +39,10 @@ class Dialog(ModalScreen[bool]):
             with VerticalScroll(id="scroll", can_focus=False):
                 yield Static(Content(self._text), id="text")
             yield KeyBar()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Leaves room for the title, the keys and the frame however long the text is."""
+        self.query_one("#scroll").styles.max_height = max(3, event.size.height - 10)
 
     def action_close(self) -> None:
         self.dismiss(False)

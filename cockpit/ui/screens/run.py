@@ -26,7 +26,7 @@ from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.memory import MemoryPanel
 from cockpit.ui.widgets.numbers import Numbers
 from cockpit.ui.widgets.status import Headline
-from cockpit.ui.widgets.top_bar import TopBar
+from cockpit.ui.widgets.top_bar import TopBar, host_note
 
 LOG_LINES = 40
 SENDER = "cockpit"
@@ -74,7 +74,7 @@ class RunScreen(CockpitScreen):
         self._asked: dict[str, Action] = {}
 
     def compose(self) -> ComposeResult:
-        yield TopBar(self.run.name)
+        yield TopBar(self.run.name, host_note(self.cockpit.surroundings.remote))
         yield Headline(id="headline")
         yield Curve(id="curve")
         with Horizontal(id="facts"):

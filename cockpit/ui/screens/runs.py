@@ -37,7 +37,7 @@ class RunsScreen(CockpitScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,a", "attach", "Attach", tooltip="Watch this run", key_display="enter"),
         Binding("s", "stop", "Stop", tooltip="Checkpoint and stop; again to insist"),
-        Binding("o", "show", "Show", tooltip="Its plan and all that is known, to read and copy"),
+        Binding("o", "show", "Show", tooltip="Its plan and all that is known"),
     ]
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class RunsScreen(CockpitScreen):
         self._reading = False
 
     def compose(self) -> ComposeResult:
-        yield TopBar("Runs", host_note())
+        yield TopBar("Runs", host_note(self.cockpit.surroundings.remote))
         yield RunsTable(id="runs")
         yield RunDetail(id="detail")
         yield KeyBar()

@@ -84,8 +84,8 @@ class CursorList(Lines, can_focus=True):
         return (("  " + text_of(spans), "chosen"),)
 
     def title(self, text: str) -> Line:
-        """A heading's title, marked while the list has the focus."""
-        return line((f"▸ {text}", "accent")) if self.has_focus else line((text, "strong"))
+        """A heading's title, in brackets while the list has the focus."""
+        return line((f"[{text}]", "accent")) if self.has_focus else line((text, "strong"))
 
     def move_to(self, index: int) -> None:
         """Puts the cursor on a row; tells about it if it was on another."""
@@ -109,10 +109,8 @@ class CursorList(Lines, can_focus=True):
         if self.total:
             self.post_message(self.Chosen(self))
 
-    def on_focus(self) -> None:
-        self.redraw()
-
-    def on_blur(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
         self.redraw()
 
     def on_click(self, event: events.Click) -> None:

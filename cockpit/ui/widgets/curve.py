@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cockpit.core import format as fmt
 from cockpit.ui.axes import Axis, follow, nice_step, reach
-from cockpit.ui.braille import Envelope, draw
+from cockpit.ui.braille import Envelope, dot_row, draw
 from cockpit.ui.spans import Line, Span, heading, line
 from cockpit.ui.view import RunView
 from cockpit.ui.widgets.lines import Lines
@@ -95,8 +95,7 @@ def _y_labels(axis: Axis, rows: int) -> dict[int, str]:
     """Labels by row; where two ticks share a row, the lower one is left out."""
     labels: dict[int, str] = {}
     for tick in reversed(axis.ticks):
-        row = min(rows - 1, int((1 - axis.share(tick)) * (rows - 1) + 0.5))
-        labels.setdefault(row, axis.label(tick))
+        labels.setdefault(dot_row(tick, axis, rows) // 4, axis.label(tick))
     return labels
 
 
@@ -105,8 +104,8 @@ def _diamonds(
 ) -> dict[int, set[int]]:
     cells: dict[int, set[int]] = {}
     for update, loss in marks:
-        dot = round((1 - axis.share(loss)) * (rows * 4 - 1))
-        cells.setdefault(dot // 4, set()).add(envelope.column(update) // 2)
+        row = dot_row(loss, axis, rows) // 4
+        cells.setdefault(row, set()).add(envelope.column(update) // 2)
     return cells
 
 

@@ -32,6 +32,6 @@ class TopBar(Lines):
         return (spread(left, right, width),)
 
 
-def host_note() -> str:
-    """Which machine this is: over SSH it is easy to forget."""
-    return fmt.plain(platform.node() or "this machine")
+def host_note(remote: bool) -> str:
+    """Which machine this is, over SSH, where it is easy to forget."""
+    return fmt.plain(platform.node()) if remote else ""

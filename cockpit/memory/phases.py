@@ -1,0 +1,216 @@
+"""What a run does, one graph for each thing that may be its peak.
+
+The trainer's own step is traced, so the forecast cannot drift from what it does. mlx-lm's step is
+here too, because the benchmark measures both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import mlx.optimizers as optim
+from mlx.utils import tree_flatten, tree_map, tree_unflatten
+from mlx_lm.tuner.trainer import default_loss, grad_checkpoint
+
+from cockpit.core.plan import RunPlan
+from cockpit.memory import build, rewrite_checkpoint, rewrite_experts
+from cockpit.memory.capture import Leaf, capture_with_state
+from cockpit.memory.fuse import fuse
+from cockpit.memory.graph import Graph, Role, Value
+from cockpit.trainer.gradient_checkpoint import checkpoint_blocks
+from cockpit.trainer.ranks import Ranks
+from cockpit.trainer.step import UpdateStep
+
+# Examples in a batch, and its padded length with the last token, which is only a target.
+BatchShape = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """``graph`` ready to be replayed; ``base_bytes`` are live before it starts."""
+
+    name: str
+    graph: Graph
+    base_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A model with what trains it. ``fused`` is whether mx.compile has a compiler to use."""
+
+    plan: RunPlan
+    model: nn.Module
+    optimizer: optim.Optimizer
+    train: BatchShape
+    valid: BatchShape | None
+    fused: bool = True
+
+
+def cockpit_phases(job: Job) -> Iterator[Phase]:
+    """What cockpit.trainer does, in the order in which a run does it."""
+    step = UpdateStep(job.model, job.optimizer, Ranks())
+    state, batch = step._state, _batch(job.train)
+    if job.valid is not None:
+        yield _validation(job)
+
+    def whole(*arrays: mx.array) -> list[mx.array]:
+        return list(step._whole(*arrays))
+
+    with _checkpointing(job, checkpoint_blocks):
+        if job.plan.grad_accumulation_steps == 1:
+            yield _update(job, "update", state, whole, batch)
+            return
+        sums = [
+            ("loss", mx.array(0.0)),
+            ("tokens", mx.array(0)),
+            *_like_gradients(job.model),
+        ]
+
+        def part(tokens: mx.array, bounds: mx.array, *before: mx.array) -> list[mx.array]:
+            return _flat(step._part(tokens, bounds, _sums(before, sums)))
+
+        def last(tokens: mx.array, bounds: mx.array, *before: mx.array) -> list[mx.array]:
+            return list(step._last(tokens, bounds, _sums(before, sums)))
+
+        before = [array for _, array in sums]
+        if job.plan.grad_accumulation_steps > 2:
+            yield _update(job, "micro-batch", state, part, batch, before)
+        # The step still holds the sums while the last micro-batch runs.
+        yield _update(job, "last micro-batch", state, last, batch, before, keeps=True)
+
+
+def mlx_lm_phases(job: Job) -> Iterator[Phase]:
+    """What mlx_lm.tuner.trainer.train does, in the order in which it does it."""
+    model, optimizer, steps = job.model, job.optimizer, job.plan.grad_accumulation_steps
+    state, batch = [model.state, optimizer.state], _batch(job.train)
+    loss_and_grad = nn.value_and_grad(model, default_loss)
+    if job.valid is not None:
+        yield _validation(job)
+
+    def step(*arrays: mx.array, update: bool) -> list[mx.array]:
+        (loss, count), gradient = loss_and_grad(model, *arrays[:2])
+        if arrays[2:]:
+            previous = iter(arrays[2:])
+            gradient = tree_map(lambda g: g + next(previous), gradient)
+        if not update:
+            return [loss, count, *(g for _, g in tree_flatten(gradient))]
+        if steps > 1:
+            gradient = tree_map(lambda g: g / steps, gradient)
+        optimizer.update(model, gradient)
+        return [loss, count]
+
+    def patch(blocks: list[nn.Module]) -> None:
+        grad_checkpoint(blocks[0])
+
+    gradients = [array for _, array in _like_gradients(model)] if steps > 1 else []
+    with _checkpointing(job, patch):
+        if steps > 2:
+            keep = lambda *arrays: step(*arrays, update=False)  # noqa: E731
+            yield _update(job, "micro-batch", state, keep, batch, gradients)
+        update = lambda *arrays: step(*arrays, update=True)  # noqa: E731
+        yield _update(job, "first update", state, update, batch, gradients)
+        optimizer.init(model.trainable_parameters())
+        state = [model.state, optimizer.state]
+        yield _update(job, "update", state, update, batch, gradients)
+
+
+def _checkpointing(
+    job: Job, patch: Callable[[list[nn.Module]], None]
+) -> AbstractContextManager[None]:
+    if not job.plan.grad_checkpoint:
+        return nullcontext()
+    return build.checkpointed_blocks(job.model, patch)
+
+
+def _batch(shape: BatchShape) -> list[mx.array]:
+    return [mx.zeros(shape, mx.int32), mx.zeros((shape[0], 2), mx.int32)]
+
+
+def _like_gradients(model: nn.Module) -> list[tuple[str, mx.array]]:
+    flat = tree_flatten(model.trainable_parameters())
+    return [(name, mx.zeros(value.shape, value.dtype)) for name, value in flat]
+
+
+def _sums(before: Sequence[mx.array], named: list[tuple[str, mx.array]]) -> tuple[Any, ...]:
+    names = [name for name, _ in named[2:]]
+    gradient = tree_unflatten(list(zip(names, before[2:], strict=True)))
+    return before[0], before[1], gradient
+
+
+def _flat(sums: tuple[Any, ...]) -> list[mx.array]:
+    return [sums[0], sums[1], *(g for _, g in tree_flatten(sums[2]))]
+
+
+def _validation(job: Job) -> Phase:
+    assert job.valid is not None
+    model = job.model
+
+    def evaluate(*batch: mx.array) -> list[mx.array]:
+        loss, count = default_loss(model, *batch)
+        return [mx.array(0.0) + loss * count, mx.array(0) + count]
+
+    model.eval()
+    try:
+        # The optimizer's state is there, but the loss does not read it.
+        state = [model.state, job.optimizer.state]
+        graph, places = capture_with_state(state, evaluate, _batch(job.valid))
+    finally:
+        model.train()
+    graph.outputs = graph.outputs[:2]
+    graph.evaluated = list(graph.outputs)
+    graph.held = set(graph.inputs)
+    return _phase("validation", job, graph, places, 2)
+
+
+def _update(
+    job: Job,
+    name: str,
+    state: Any,
+    function: Callable[..., list[mx.array]],
+    batch: list[mx.array],
+    before: Sequence[mx.array] = (),
+    keeps: bool = False,
+) -> Phase:
+    with (
+        rewrite_checkpoint.marked_checkpoints() as marks,
+        rewrite_experts.replaced_expert_products() as products,
+    ):
+        graph, places = capture_with_state(state, function, [*batch, *before])
+    rewrite_experts.rewrite(graph, products)
+    rewrite_checkpoint.rewrite(graph, marks)
+    inputs = graph.inputs[len(places) :]
+    graph.held = set(graph.inputs) & set(graph.outputs)
+    graph.held.update(inputs if keeps else inputs[: len(batch)])
+    if job.fused:
+        fuse(graph)
+    return _phase(name, job, graph, places, len(batch))
+
+
+def _phase(name: str, job: Job, graph: Graph, places: list[Leaf], batch: int) -> Phase:
+    graph.roles = _roles(job, graph, places, batch)
+    inputs = sum(value.size_bytes for value in graph.inputs)
+    constants = sum(value.size_bytes for value in graph.constants)
+    return Phase(name, graph, inputs + constants)
+
+
+def _roles(job: Job, graph: Graph, places: list[Leaf], batch: int) -> dict[Value, Role]:
+    trained = {id(value) for _, value in tree_flatten(job.model.trainable_parameters())}
+    moments = {id(value) for _, value in tree_flatten(job.optimizer.state)}
+    roles: dict[Value, Role] = {}
+    for value, (container, key) in zip(graph.inputs, places, strict=False):
+        array = id(container[key])
+        if array in moments:
+            roles[value] = "optimizer"
+        elif array in trained and job.plan.fine_tune_type != "full":
+            roles[value] = "adapter"
+        else:
+            roles[value] = "weight"
+    arguments = graph.inputs[len(places) :]
+    roles.update(dict.fromkeys(arguments[:batch], "batch"))
+    roles.update(dict.fromkeys(arguments[batch:], "gradient"))
+    return roles

@@ -1,0 +1,127 @@
+"""The forecast from the graph that MLX will run. Imports mlx: in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_flatten
+
+from cockpit.core.forecast import MemoryForecast
+from cockpit.core.model_spec import text_config
+from cockpit.core.plan import RunPlan
+from cockpit.core.profiles import Backend
+from cockpit.memory import build
+from cockpit.memory.backends import RunAhead, run_ahead
+from cockpit.memory.graph import Shape
+from cockpit.memory.parts import Attribution
+from cockpit.memory.phases import BatchShape, Job, Phase, cockpit_phases, mlx_lm_phases
+from cockpit.memory.replay import live_at_peak, replay
+
+Flavour = Literal["cockpit", "mlx_lm"]
+
+# Of the peak. The lower side is wider: work that finishes early frees its buffers early.
+CPU_BAND = (0.985, 1.01)
+UNVALIDATED_BAND = (0.85, 1.15)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Where a run happens and whose loop it is."""
+
+    backend: Backend = "cpu"
+    chip: str | None = None
+    flavour: Flavour = "cockpit"
+
+
+@dataclass(frozen=True, slots=True)
+class PhasePeak:
+    name: str
+    peak_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """``peaks`` of all phases; ``forecast`` is about the highest."""
+
+    forecast: MemoryForecast
+    peaks: tuple[PhasePeak, ...]
+
+
+def trace(
+    model: nn.Module,
+    plan: RunPlan,
+    train: BatchShape,
+    valid: BatchShape | None,
+    where: Trained = Trained(),
+) -> Trace:
+    """The forecast for ``model``, as ``build`` made it, on batches of these padded shapes."""
+    build.make_trainable(model, plan, where.backend)
+    job = Job(plan, model, build.optimizer(plan), train, valid, _has_compiler(where.backend))
+    ahead = run_ahead(where.backend, where.chip)
+    phases = cockpit_phases if where.flavour == "cockpit" else mlx_lm_phases
+    peaks, unknown = [], set()
+    highest: Phase | None = None
+    highest_bytes = -1
+    for phase in phases(job):
+        found = replay(phase.graph, phase.base_bytes, ahead)
+        unknown |= found.unknown
+        peaks.append(PhasePeak(phase.name, found.peak_bytes))
+        if found.peak_bytes > highest_bytes:
+            highest, highest_bytes = phase, found.peak_bytes
+    assert highest is not None
+    forecast = _forecast(job, highest, highest_bytes, ahead, unknown)
+    return Trace(forecast, tuple(peaks))
+
+
+def _forecast(
+    job: Job, phase: Phase, peak_bytes: int, ahead: RunAhead, unknown: set[str]
+) -> MemoryForecast:
+    floor = live_at_peak(phase.graph, phase.base_bytes)
+    length = (job.valid or job.train)[1] if phase.name == "validation" else job.train[1]
+    attribution = Attribution(
+        phase.graph, _trained_shapes(job.model), _vocabulary(job.model), length - 1
+    )
+    low, high = CPU_BAND if ahead.validated and not unknown else UNVALIDATED_BAND
+    notes = [f"highest in the {phase.name}, with {job.train[0]} x {length - 1} tokens"]
+    if unknown:
+        notes.append(f"not in the table of primitives: {', '.join(sorted(unknown))}")
+    if not ahead.validated:
+        notes.append(f"run-ahead on {ahead.backend} is read from source and was never measured")
+    return MemoryForecast(
+        peak_bytes=peak_bytes,
+        low_bytes=round(peak_bytes * low),
+        high_bytes=round(peak_bytes * high),
+        floor_bytes=floor.peak_bytes,
+        parts=attribution.parts(floor.live, peak_bytes),
+        method="trace",
+        unvalidated=not ahead.validated,
+        notes=tuple(notes),
+    )
+
+
+def _trained_shapes(model: nn.Module) -> frozenset[Shape]:
+    shapes = {tuple(value.shape) for _, value in tree_flatten(model.trainable_parameters())}
+    return frozenset(shapes | {shape[:-2] + shape[:-3:-1] for shape in shapes})
+
+
+def _vocabulary(model: nn.Module) -> int:
+    """Rows of the largest embedding."""
+    rows = [
+        module.weight.shape[0]
+        for _, module in model.named_modules()
+        if isinstance(module, (nn.Embedding, nn.QuantizedEmbedding))
+    ]
+    return max(rows, default=0)
+
+
+def _has_compiler(backend: Backend) -> bool:
+    """On a CPU mx.compile needs a C++ compiler, and does nothing without one."""
+    import shutil
+
+    return backend != "cpu" or sys.platform != "linux" or shutil.which("g++") is not None
