@@ -1,18 +1,28 @@
-"""The plans that bench/forecast.py measures: real architectures, scaled down to train in seconds."""
+"""The plans that bench/forecast.py measures."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
+
+from forecast_architectures import ARCHITECTURES, Config, decoder, packed
 
 from cockpit.core.plan import RunPlan
+from cockpit.embedded import demo_data_path, nano_path
+from cockpit.memory.lengths import Batches, of_data
 
-Config = dict[str, Any]
+Flavour = Literal["cockpit", "mlx_lm"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One plan on one model. ``lengths`` are tokens of examples, all ``tokens`` without them."""
+    """One plan on one model, trained by one of the two loops.
+
+    ``lengths`` are tokens of examples; without them every example is ``tokens`` + 1 long.
+    ``validated`` is whether the case also measures a validation batch.
+    """
 
     name: str
     config: Config
@@ -20,49 +30,117 @@ class Case:
     tokens: int = 128
     plan: dict[str, Any] = field(default_factory=dict)
     lengths: list[int] | None = None
+    flavour: Flavour = "cockpit"
     updates: int = 2
-    keep_precision: bool = False
 
     @property
     def vocabulary(self) -> int:
         return int((self.config.get("text_config") or self.config)["vocab_size"])
 
-    def example_lengths(self) -> list[int]:
-        return self.lengths or [self.tokens + 1] * self.batch
-
-    def shapes(self) -> list[tuple[int, int]]:
-        """The micro-batches of one update."""
+    @property
+    def run_plan(self) -> RunPlan:
         steps = int(self.plan.get("grad_accumulation_steps", 1))
-        return [(self.batch, self.tokens + 1)] * steps
+        return RunPlan.model_validate(
+            {
+                "model": self.name,
+                "data": self.name,
+                "num_layers": -1,
+                "batch_size": self.batch,
+                "max_seq_length": self.tokens + 1,
+                "iters": self.updates * steps,
+                **self.plan,
+            }
+        )
 
-    def valid_shape(self) -> tuple[int, int]:
-        return (self.batch, self.tokens + 1)
+    @property
+    def examples(self) -> list[int]:
+        plan = self.run_plan
+        return self.lengths or [self.tokens + 1] * plan.examples_per_update
+
+    @property
+    def batches(self) -> Batches:
+        examples = self.examples
+        return of_data(self.run_plan, examples, examples[: self.batch])
 
 
-def plan_of(case: Case) -> RunPlan:
-    return RunPlan.model_validate(
-        {
-            "model": "measured",
-            "data": "measured",
-            "num_layers": -1,
-            "batch_size": case.batch,
-            "max_seq_length": case.tokens + 1,
-            **case.plan,
-        }
-    )
+@lru_cache(maxsize=1)
+def real_lengths() -> list[int]:
+    """Tokens of each example of the embedded data, which is text of very different lengths."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(nano_path() / "tokenizer.json"))
+    lines = (demo_data_path() / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    return [len(tokenizer.encode(" ".join(_strings(json.loads(line)))).ids) for line in lines]
 
 
-def llama(hidden: int = 256, layers: int = 4, vocabulary: int = 32_000, **more: Any) -> Config:
-    return {
-        "model_type": "llama",
-        "hidden_size": hidden,
-        "num_hidden_layers": layers,
-        "intermediate_size": hidden * 3,
-        "num_attention_heads": 8,
-        "num_key_value_heads": 4,
-        "rms_norm_eps": 1e-5,
-        "vocab_size": vocabulary,
-        "tie_word_embeddings": True,
-        "torch_dtype": "float32",
-        **more,
+def _strings(document: Any) -> list[str]:
+    if isinstance(document, str):
+        return [document]
+    values = document.values() if isinstance(document, dict) else document
+    return [text for value in values for text in _strings(value)]
+
+
+def cases() -> list[Case]:
+    """Every architecture with and without checkpointing, then plans of every kind."""
+    found = []
+    for number, (name, config) in enumerate(ARCHITECTURES.items()):
+        checkpointed = {"grad_checkpoint": True}
+        flavours: tuple[Flavour, Flavour] = ("cockpit", "mlx_lm")
+        if number % 2:
+            flavours = ("mlx_lm", "cockpit")
+        found.append(Case(name, config, flavour=flavours[0]))
+        found.append(Case(f"{name} checkpointed", config, plan=checkpointed, flavour=flavours[1]))
+    return found + _plans() + _ragged()
+
+
+def _plans() -> list[Case]:
+    llama, small = ARCHITECTURES["llama"], decoder("llama", hidden=192, layers=6)
+    plans: dict[str, dict[str, Any]] = {
+        "dora": {"fine_tune_type": "dora"},
+        "full": {"fine_tune_type": "full", "num_layers": 2},
+        "full checkpointed": {"fine_tune_type": "full", "grad_checkpoint": True},
+        "accumulate 2": {"grad_accumulation_steps": 2},
+        "accumulate 4 checkpointed": {"grad_accumulation_steps": 4, "grad_checkpoint": True},
+        "dropout": {"lora_parameters": {"dropout": 0.1}},
+        "dropout checkpointed": {"lora_parameters": {"dropout": 0.1}, "grad_checkpoint": True},
+        "rank 32": {"lora_parameters": {"rank": 32}},
+        "keys": {"lora_parameters": {"keys": ["self_attn.q_proj", "self_attn.v_proj"]}},
+        "2 layers": {"num_layers": 2},
+        "sgd": {"optimizer": "sgd"},
+        "adamw": {"optimizer": "adamw"},
+        "adafactor": {"optimizer": "adafactor"},
+        "muon": {"optimizer": "muon"},
     }
+    found = [Case(f"llama {name}", llama, plan=plan) for name, plan in plans.items()]
+    for name in ("dora", "full", "accumulate 2", "accumulate 4 checkpointed", "dropout"):
+        found.append(Case(f"llama {name}", llama, plan=plans[name], flavour="mlx_lm"))
+    for bits in (2, 3, 4, 6, 8):
+        found.append(Case(f"llama {bits} bits", packed(llama, bits), 1, 64))
+    found += [
+        Case("llama 1 x 512", small, 1, 512),
+        Case("llama 1 x 512 checkpointed", small, 1, 512, {"grad_checkpoint": True}),
+        Case("llama 4 x 64", small, 4, 64),
+        Case("llama 8 x 32", small, 8, 32),
+        Case("qwen3 4 bits", packed(ARCHITECTURES["qwen3"], 4), 1, 64),
+    ]
+    return found
+
+
+def _ragged() -> list[Case]:
+    lengths = real_lengths()
+    found = []
+    for name in ("llama", "qwen3", "gemma3", "granitehybrid", "qwen3_moe", "lfm2"):
+        for flavour in ("cockpit", "mlx_lm"):
+            found.append(
+                Case(
+                    f"{name} on real text",
+                    ARCHITECTURES[name],
+                    4,
+                    256,
+                    {"grad_checkpoint": name != "llama"},
+                    lengths[:24],
+                    flavour,  # type: ignore[arg-type]
+                    updates=6,
+                )
+            )
+    return found

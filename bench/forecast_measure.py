@@ -1,9 +1,9 @@
-"""One measured run, for bench/forecast.py: prints the peaks of a real training as one JSON line.
+"""One measured run, for bench/forecast.py: the peaks of a real training as one JSON line.
 
-    python bench/forecast_measure.py FLAVOUR CASE_JSON
+    python bench/forecast_measure.py CASE_JSON
 
-It trains a few updates of the case with the cockpit's own step (FLAVOUR ``cockpit``) or with
-``mlx_lm.tuner.trainer.train`` (``mlx_lm``), and reports ``mx.get_peak_memory()``.
+Trains the case with the cockpit's own step and batches, or with ``mlx_lm.tuner.trainer.train``,
+and reports ``mx.get_peak_memory()`` of the validation and of all updates.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from cockpit.trainer import blas
@@ -22,94 +23,101 @@ blas.load()
 
 import mlx.core as mx  # noqa: E402
 import numpy as np  # noqa: E402
-from forecast_cases import Case, plan_of  # noqa: E402
+from forecast_cases import Case  # noqa: E402
 from mlx.utils import tree_flatten  # noqa: E402
 
 from cockpit.memory import build  # noqa: E402
 from cockpit.trainer import evaluate, loading, optimizer  # noqa: E402
-from cockpit.trainer.batches import padded_length  # noqa: E402
+from cockpit.trainer.batches import make_batch, shares  # noqa: E402
 from cockpit.trainer.gradient_checkpoint import checkpoint_blocks  # noqa: E402
+from cockpit.trainer.order import Order, micro_batches  # noqa: E402
 from cockpit.trainer.ranks import Ranks  # noqa: E402
 from cockpit.trainer.step import UpdateStep  # noqa: E402
 
 
-def main(flavour: str, document: dict[str, Any]) -> dict[str, Any]:
-    case = Case(**document)
-    plan = plan_of(case)
+def measure(case: Case) -> dict[str, int]:
+    """Peaks of the case's phases; weights are random."""
     mx.random.seed(0)
     model = build.from_config_alone(case.config)
-    if not case.keep_precision and loading.casts_to_float32():
+    if loading.casts_to_float32():
         model.set_dtype(mx.float32)
     for _, value in tree_flatten(model.parameters()):
         mx.eval(value)
-    loading.prepare(model, plan)
+    loading.prepare(model, case.run_plan)
     mx.clear_cache()
     mx.reset_peak_memory()
-    base = mx.get_active_memory()
-    run = _cockpit if flavour == "cockpit" else _mlx_lm
-    return {"base": base, "peaks": run(model, plan, case)}
+    return _cockpit(model, case) if case.flavour == "cockpit" else _mlx_lm(model, case)
 
 
-def _cockpit(model: Any, plan: Any, case: Case) -> dict[str, int]:
-    peaks = {}
+def _tokens(case: Case) -> list[list[int]]:
+    random = np.random.default_rng(0)
+    return [random.integers(0, case.vocabulary, length).tolist() for length in case.examples]
+
+
+def _cockpit(model: Any, case: Case) -> dict[str, int]:
+    plan, tokens = case.run_plan, _tokens(case)
+    lengths = np.array([len(t) for t in tokens])
+    split: Any = SimpleNamespace(tokens=tokens, lengths=lengths, offsets=np.zeros_like(lengths))
+    valid: Any = SimpleNamespace(
+        tokens=tokens[: case.batch], lengths=lengths[: case.batch], offsets=split.offsets
+    )
     if plan.grad_checkpoint:
         checkpoint_blocks(model.layers)
     model.train()
-    step = UpdateStep(model, optimizer.build(plan), Ranks())
-    batches = [_batch(case, shape, seed) for seed, shape in enumerate(case.shapes())]
-    evaluate.evaluate(model, [_batch(case, case.valid_shape(), 99)], Ranks())
-    peaks["validation"] = mx.get_peak_memory()
-    for number in range(case.updates):
-        mx.reset_peak_memory()
-        step(batches)
-        peaks[f"update {number + 1}"] = mx.get_peak_memory()
-    return peaks
-
-
-def _batch(case: Case, shape: tuple[int, int], seed: int) -> tuple[mx.array, mx.array]:
-    rows, width = shape
-    random = np.random.default_rng(seed)
-    tokens = random.integers(0, case.vocabulary, (rows, width)).astype(np.int32)
-    lengths = np.full((rows, 2), width, np.int32)
-    lengths[:, 0] = 0
-    return mx.array(tokens), mx.array(lengths)
+    ranks = Ranks()
+    step = UpdateStep(model, optimizer.build(plan), ranks)
+    batches = [
+        make_batch(valid, part, plan.max_seq_length)
+        for part in shares(valid, plan, plan.val_batches, ranks)
+    ]
+    evaluate.evaluate(model, batches, ranks)
+    peaks = {"validation": mx.get_peak_memory()}
+    del batches
+    order = Order(lengths, plan.examples_per_update, plan.seed)
+    mx.reset_peak_memory()
+    for update in range(plan.updates):
+        step(
+            make_batch(split, part, plan.max_seq_length)
+            for part in micro_batches(order.examples(update), plan.batch_size)
+        )
+    return peaks | {"update": mx.get_peak_memory()}
 
 
 class _Data:
-    """Examples of the case's lengths, as mlx-lm's trainer wants them."""
+    """Examples as mlx-lm's trainer wants them."""
 
-    def __init__(self, case: Case):
-        random = np.random.default_rng(0)
-        lengths = case.example_lengths()
-        self.examples = [(random.integers(0, case.vocabulary, n).tolist(), 0) for n in lengths]
+    def __init__(self, examples: list[list[int]]):
+        self._examples = examples
 
     def __len__(self) -> int:
-        return len(self.examples)
+        return len(self._examples)
 
     def __getitem__(self, index: int) -> tuple[list[int], int]:
-        return self.examples[index]
+        return self._examples[index], 0
 
     def itemlen(self, index: int) -> int:
-        return len(self.examples[index][0])
+        return len(self._examples[index])
 
 
-def _mlx_lm(model: Any, plan: Any, case: Case) -> dict[str, int]:
+def _mlx_lm(model: Any, case: Case) -> dict[str, int]:
     from mlx_lm.tuner import trainer
 
+    plan, tokens = case.run_plan, _tokens(case)
     peaks: dict[str, int] = {}
 
     class Callback(trainer.TrainingCallback):  # type: ignore[misc]
         def on_val_loss_report(self, report: dict[str, Any]) -> None:
-            peaks.setdefault("validation", mx.get_peak_memory())
+            if "validation" not in peaks:
+                peaks["validation"] = mx.get_peak_memory()
+                mx.reset_peak_memory()
 
         def on_train_loss_report(self, report: dict[str, Any]) -> None:
-            peaks[f"update {report['iteration']}"] = mx.get_peak_memory()
+            peaks["update"] = mx.get_peak_memory()
 
-    data = _Data(case)
     with tempfile.TemporaryDirectory() as folder:
         arguments = trainer.TrainingArgs(
             batch_size=plan.batch_size,
-            iters=case.updates * plan.grad_accumulation_steps,
+            iters=max(plan.iters, len(tokens) // plan.batch_size),
             val_batches=1,
             steps_per_report=1,
             steps_per_eval=10**6,
@@ -122,11 +130,15 @@ def _mlx_lm(model: Any, plan: Any, case: Case) -> dict[str, int]:
         silent = io.StringIO()
         with contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
             trainer.train(
-                model, optimizer.build(plan), data, data, arguments, training_callback=Callback()
+                model,
+                optimizer.build(plan),
+                _Data(tokens),
+                _Data(tokens[: case.batch]),
+                arguments,
+                training_callback=Callback(),
             )
     return peaks
 
 
 if __name__ == "__main__":
-    print("RESULT " + json.dumps(main(sys.argv[1], json.loads(sys.argv[2]))))
-    _ = padded_length
+    print("RESULT " + json.dumps(measure(Case(**json.loads(sys.argv[1])))))

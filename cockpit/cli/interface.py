@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from cockpit.cli import follow
 from cockpit.errors import CockpitError
-from cockpit.system.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from cockpit.system.run_dir import RunDir
 
 
 def on_a_terminal() -> bool:
@@ -16,7 +17,7 @@ def on_a_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def open_interface(arguments: argparse.Namespace) -> int:
+def open_interface() -> int:
     if not on_a_terminal():
         raise CockpitError(
             "The interface needs a terminal",
@@ -31,7 +32,12 @@ def show(run: RunDir | None) -> int:
     from cockpit import ui
 
     ui.run("choose" if run is None else run)
-    if run is not None and not (state := follow.current_state(run)).active:
+    if run is None:
+        return 0
+    from cockpit.cli import follow
+
+    state = follow.current_state(run)
+    if not state.active:
         follow.print_samples(state)
         follow.print_ending(run, run.plan(), state)
     return 0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from cockpit import __version__
-from cockpit.cli import demo, interface, machine, runs, train
+from cockpit.cli import control, demo, interface, machine, resume, runs, train
 from cockpit.cli.plan_arguments import add_plan_flags
 from cockpit.errors import CockpitError
 
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Runs live in COCKPIT_HOME (see `cockpit doctor`). First time? `cockpit demo`.",
     )
     parser.add_argument("--version", action="version", version=f"mlx-cockpit {__version__}")
-    parser.set_defaults(run=interface.open_interface)
+    parser.set_defaults(run=lambda _: interface.open_interface())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, handler: Handler, about: str, detail: str = "") -> argparse.ArgumentParser:
@@ -42,7 +42,9 @@ def build_parser() -> argparse.ArgumentParser:
         return command
 
     _add_training(add)
+    _add_resume(add)
     _add_runs(add)
+    _add_control(add)
     _add_machine(add)
     return parser
 
@@ -77,6 +79,59 @@ def _add_runs(add: Callable[..., argparse.ArgumentParser]) -> None:
         command.add_argument("name", metavar="RUN", help="A run's name, part of it, or 'latest'.")
         if name == "attach":
             command.add_argument("--plain", action="store_true", help="Lines, no interface.")
+
+
+def _add_resume(add: Callable[..., argparse.ArgumentParser]) -> None:
+    command = add(
+        "resume",
+        resume.resume,
+        "Continue a run from its newest checkpoint, exactly where that was.",
+        "Continues a run that was stopped, failed or died, from its newest whole checkpoint: the "
+        "same run, as if it had never been interrupted. Nothing needs to be said again; flags "
+        "change what can be changed, and what cannot is refused by name. A complete run goes on "
+        "with more --iters.",
+    )
+    command.add_argument("name", metavar="RUN", nargs="?", help="A run's name, or part of it.")
+    command.add_argument(
+        "--latest", action="store_true", help="The newest run that can be continued."
+    )
+    command.add_argument(
+        "--from",
+        dest="from_update",
+        type=int,
+        metavar="UPDATE",
+        help="Go back to the checkpoint after this update instead of the newest.",
+    )
+    command.add_argument("--detach", action="store_true", help="Start it and return at once.")
+    command.add_argument(
+        "--anyway", action="store_true", help="Launch even if it is not expected to fit."
+    )
+    add_plan_flags(command)
+
+
+def _add_control(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Commands to a run that trains; each waits for the trainer's answer."""
+    commands = {
+        name: add(name, handler, about)
+        for name, handler, about in (
+            ("pause", control.pause, "Hold a run between two updates; it keeps its memory."),
+            ("unpause", control.unpause, "Let a paused run train on."),
+            ("checkpoint", control.checkpoint, "Save a checkpoint now."),
+            ("validate", control.validate, "Measure the validation loss now."),
+            ("sample", control.sample, "Complete a prompt with the adapter as it is now."),
+            ("set", control.set_value, "Change the learning rate or the length of a run."),
+        )
+    }
+    for command in commands.values():
+        command.add_argument("name", metavar="RUN", help="A run's name, part of it, or 'latest'.")
+    commands["sample"].add_argument("prompt", metavar="PROMPT", help="The text to complete.")
+    values = commands["set"].add_mutually_exclusive_group(required=True)
+    values.add_argument(
+        "--learning-rate", metavar="RATE", help="From the next update on, in place of a schedule."
+    )
+    values.add_argument(
+        "--iters", metavar="N", help="Micro-batches in all, those behind it included."
+    )
 
 
 def _add_machine(add: Callable[..., argparse.ArgumentParser]) -> None:

@@ -55,10 +55,8 @@ def plan_from_arguments(arguments: argparse.Namespace) -> RunPlan:
     fields: dict[str, Any] = {}
     sources = [Path(p) for p in (arguments.plan, arguments.config) if p]
     for source in sources:
-        _merge(fields, plan_file.read_fields(source))
-    _merge(fields, _given_flags(arguments))
-    for assignment in arguments.set:
-        _merge(fields, _parse_assignment(assignment))
+        plan_file.merge(fields, plan_file.read_fields(source))
+    plan_file.merge(fields, overrides_from_arguments(arguments))
     if "model" not in fields:
         raise CockpitError(
             "No model was named",
@@ -67,6 +65,14 @@ def plan_from_arguments(arguments: argparse.Namespace) -> RunPlan:
         )
     plan = plan_file.validate(fields, " + ".join(map(str, sources)) or "command line")
     return _with_epochs(plan, arguments.epochs)
+
+
+def overrides_from_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The plan fields that flags and ``--set`` name, and no others."""
+    fields = _given_flags(arguments)
+    for assignment in arguments.set:
+        plan_file.merge(fields, _parse_assignment(assignment))
+    return fields
 
 
 def _given_flags(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -85,14 +91,6 @@ def _parse_assignment(assignment: str) -> dict[str, Any]:
             f"{assignment}: {error}",
             "Write FIELD=VALUE in TOML; text needs quotes: --set 'optimizer=\"adamw\"'",
         ) from error
-
-
-def _merge(into: dict[str, Any], other: dict[str, Any]) -> None:
-    for key, value in other.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = value
 
 
 def _with_epochs(plan: RunPlan, epochs: float | None) -> RunPlan:

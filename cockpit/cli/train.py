@@ -12,7 +12,7 @@ from cockpit.system import launcher, observe, preflight, run_dir
 from cockpit.system.run_dir import RunDir
 
 # Ended.kind of a run that could never have worked as asked.
-WRONG_REQUEST = frozenset({"plan", "model", "data"})
+WRONG_REQUEST = frozenset({"plan", "model", "data", "adapter", "checkpoint"})
 
 
 def train(arguments: argparse.Namespace) -> int:

@@ -100,7 +100,7 @@ def _batch(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Differenc
         return
     effect = "the same examples an update, summed in another order: equal but for the last bits"
     sizes = [f"{batch} x {accumulation}" for batch, accumulation in (before, now)]
-    yield Difference("batch_size x grad_accumulation_steps", *sizes, effect)
+    yield Difference("batch_size x grad_accumulation_steps", sizes[0], sizes[1], effect)
 
 
 def _flat(plan: Mapping[str, Any]) -> dict[str, Any]:

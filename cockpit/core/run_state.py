@@ -2,15 +2,20 @@
 
 A cockpit, the command line and a test build the same state from the same lines. Liveness is
 not in the events: ``with_liveness`` adds what only the machine knows.
+
+A state is of bounded size however long the run: of its curves the newest points are all there
+and the older ones are told by their extremes (``core.series``), so the best validation always
+is; of what else there may be many, the newest are kept.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from cockpit.core import events as ev
+from cockpit.core import series
 from cockpit.core.samples import MemorySample
 
 Status = Literal["starting", "running", "paused", "stopping", "stopped", "completed", "failed"]
@@ -18,6 +23,11 @@ ACTIVE: frozenset[str] = frozenset({"starting", "running", "paused", "stopping"}
 
 RECENT_SAMPLES = 600
 RECENT_NOTES = 200
+RECENT_CHECKPOINTS = 1000
+RECENT_ANSWERS = 1000
+# Sampled texts: the first ones show where the run came from, the newest where it is.
+FIRST_TEXTS = 50
+RECENT_TEXTS = 200
 
 
 @dataclass(slots=True)
@@ -115,12 +125,15 @@ def _keep(
             state.loaded = event
         case ev.Validated():
             state.validations.append(event)
+            _thin_validations(state)
         case ev.Tested():
             state.test = event
         case ev.Checkpointed():
             state.checkpoints.append(event)
+            _drop_old(state.checkpoints, RECENT_CHECKPOINTS)
         case ev.Sampled():
             state.samples.append(event)
+            _drop_old(state.samples, RECENT_TEXTS, FIRST_TEXTS)
         case ev.Note():
             state.notes.append(event)
 
@@ -132,10 +145,43 @@ def _apply_update(state: RunState, event: ev.Updated) -> None:
     state.learning_rates.append((event.update, event.learning_rate))
     if event.grad_norm is not None:
         state.grad_norms.append((event.update, event.grad_norm))
+    _thin_curves(state)
     state.recent_speeds.append((event.seconds, event.tokens))
     state.peak_bytes = max(state.peak_bytes or 0, event.peak_bytes)
     if state.status == "starting":
         state.status = "running"
+
+
+def _thin_curves(state: RunState) -> None:
+    """The learning rates stay those of the updates whose losses are kept."""
+    if len(state.losses) >= series.MOST_POINTS:
+        keep = series.kept(state.losses, _update_of_point, _value_of_point)
+        state.losses = [state.losses[i] for i in keep]
+        state.learning_rates = [state.learning_rates[i] for i in keep]
+    if len(state.grad_norms) >= series.MOST_POINTS:
+        keep = series.kept(state.grad_norms, _update_of_point, _value_of_point)
+        state.grad_norms = [state.grad_norms[i] for i in keep]
+
+
+def _update_of_point(point: tuple[int, float]) -> int:
+    return point[0]
+
+
+def _value_of_point(point: tuple[int, float]) -> float:
+    return point[1]
+
+
+def _thin_validations(state: RunState) -> None:
+    found = state.validations
+    if len(found) >= series.MOST_POINTS:
+        keep = series.kept(found, lambda v: v.update, lambda v: v.loss)
+        state.validations = [found[i] for i in keep]
+
+
+def _drop_old(records: list[Any], newest: int, first: int = 0) -> None:
+    """In steps of ``newest``, so that it costs nothing a record."""
+    if len(records) >= first + 2 * newest:
+        del records[first:-newest]
 
 
 def _apply_start(
@@ -183,6 +229,8 @@ def _apply_control(state: RunState, event: ev.Paused | ev.Resumed | ev.Acknowled
             state.status = "paused" if isinstance(event, ev.Paused) else "running"
     else:
         state.acknowledged[event.id] = event
+        if len(state.acknowledged) >= 2 * RECENT_ANSWERS:
+            state.acknowledged = dict(list(state.acknowledged.items())[-RECENT_ANSWERS:])
         if event.accepted and event.action == "stop":
             state.status = "stopping"
         if event.updates is not None:

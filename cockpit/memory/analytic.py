@@ -48,7 +48,7 @@ def analytic_forecast(
     shape = _shape(spec)
     if shape is None or spec.parameters is None or spec.weight_bytes is None:
         return None
-    tokens = _padded(longest_tokens, plan.max_seq_length)
+    tokens = _positions(longest_tokens, plan.max_seq_length)
     # The trainer computes in float32 on the CPU backend, where half precision is slower.
     width = FLOAT32_BYTES if backend == "cpu" else _WIDTHS.get(spec.dtype or "", 2)
     cast = backend == "cpu" and spec.quantization is None
@@ -83,11 +83,16 @@ def _shape(spec: ModelSpec) -> _Shape | None:
     return _Shape(hidden, layers, vocabulary, heads * head, key_value, heads, feed_forward)
 
 
-def _padded(longest_tokens: int | None, max_seq_length: int) -> int:
-    """Positions the model sees: the padded batch less the last token, which is only a target."""
+def padded_length(longest_tokens: int, max_seq_length: int) -> int:
+    """A batch's length: one more than a multiple of 32, as mlx-lm pads, or max_seq_length."""
+    return min(1 + PAD_TO * math.ceil(longest_tokens / PAD_TO), max_seq_length)
+
+
+def _positions(longest_tokens: int | None, max_seq_length: int) -> int:
+    """What the model sees of a batch: all but the last token, which is only a target."""
     if longest_tokens is None:
         return max_seq_length - 1
-    return min(1 + PAD_TO * math.ceil(longest_tokens / PAD_TO), max_seq_length) - 1
+    return padded_length(longest_tokens, max_seq_length) - 1
 
 
 def _trained_layers(plan: RunPlan, shape: _Shape) -> int:

@@ -45,6 +45,8 @@ class Memory:
     def __init__(self, base_bytes: int, page_bytes: int = 0):
         self.active_bytes = base_bytes
         self.peak_bytes = base_bytes
+        self.allocated_bytes = 0  # ever
+        self.freed_bytes = 0  # ever, by ``release``
         self.temporaries: list[Buffer] = []
         self._page_bytes = page_bytes
 
@@ -53,6 +55,7 @@ class Memory:
         if page and size_bytes > page:
             size_bytes = -(-size_bytes // page) * page
         self.active_bytes += size_bytes
+        self.allocated_bytes += size_bytes
         if self.active_bytes > self.peak_bytes:
             self.peak_bytes = self.active_bytes
         return Buffer(size_bytes, origin)
@@ -61,6 +64,7 @@ class Memory:
         buffer.references -= 1
         if not buffer.references:
             self.active_bytes -= buffer.size_bytes
+            self.freed_bytes += buffer.size_bytes
 
     def place_input(self, value: Value) -> None:
         """An input is there from the start; its bytes are part of the base."""

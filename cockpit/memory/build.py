@@ -65,7 +65,11 @@ def _quantize(model: nn.Module, quantization: Quantization) -> None:
         return {"bits": own.bits, "group_size": own.group_size, "mode": own.mode}
 
     nn.quantize(
-        model, quantization.group_size, quantization.bits, quantization.mode, setting
+        model,
+        quantization.group_size,
+        quantization.bits,
+        mode=quantization.mode,
+        class_predicate=setting,
     )
 
 

@@ -21,7 +21,7 @@ UNARY = frozenset(
 BINARY = frozenset(
     (
         "Add Divide Equal Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogAddExp "
-        "Maximum Minimum Multiply NotEqual Power Subtract BitwiseBinary ArcTan2"
+        "Maximum Minimum Multiply NotEqual Power Subtract BitwiseBinary ArcTan2 FloorDivide"
     ).split()
 )
 _ELEMENTWISE = UNARY | BINARY | {"Select"}

@@ -18,17 +18,15 @@ from mlx.utils import tree_flatten, tree_map, tree_unflatten
 from mlx_lm.tuner.trainer import default_loss, grad_checkpoint
 
 from cockpit.core.plan import RunPlan
-from cockpit.memory import build, rewrite_checkpoint, rewrite_experts
+from cockpit.core.profiles import Backend
+from cockpit.memory import build, rewrite_checkpoint, rewrite_experts, rewrite_fast
 from cockpit.memory.capture import Leaf, capture_with_state
 from cockpit.memory.fuse import fuse
 from cockpit.memory.graph import Graph, Role, Value
+from cockpit.memory.lengths import BatchShape
 from cockpit.trainer.gradient_checkpoint import checkpoint_blocks
 from cockpit.trainer.ranks import Ranks
 from cockpit.trainer.step import UpdateStep
-
-# Examples in a batch, and its padded length with the last token, which is only a target.
-BatchShape = tuple[int, int]
-
 
 @dataclass(frozen=True, slots=True)
 class Phase:
@@ -48,6 +46,7 @@ class Job:
     optimizer: optim.Optimizer
     train: BatchShape
     valid: BatchShape | None
+    backend: Backend = "cpu"
     fused: bool = True
 
 
@@ -112,10 +111,10 @@ def mlx_lm_phases(job: Job) -> Iterator[Phase]:
         if steps > 2:
             keep = lambda *arrays: step(*arrays, update=False)  # noqa: E731
             yield _update(job, "micro-batch", state, keep, batch, gradients)
-        update = lambda *arrays: step(*arrays, update=True)  # noqa: E731
-        yield _update(job, "first update", state, update, batch, gradients)
+        # The first update starts without the moments and so stays below the others.
         optimizer.init(model.trainable_parameters())
         state = [model.state, optimizer.state]
+        update = lambda *arrays: step(*arrays, update=True)  # noqa: E731
         yield _update(job, "update", state, update, batch, gradients)
 
 
@@ -158,9 +157,11 @@ def _validation(job: Job) -> Phase:
     try:
         # The optimizer's state is there, but the loss does not read it.
         state = [model.state, job.optimizer.state]
-        graph, places = capture_with_state(state, evaluate, _batch(job.valid))
+        with rewrite_fast.marked_calls(job.backend) as calls:
+            graph, places = capture_with_state(state, evaluate, _batch(job.valid))
     finally:
         model.train()
+    rewrite_fast.rewrite(graph, calls)
     graph.outputs = graph.outputs[:2]
     graph.evaluated = list(graph.outputs)
     graph.held = set(graph.inputs)
@@ -179,8 +180,10 @@ def _update(
     with (
         rewrite_checkpoint.marked_checkpoints() as marks,
         rewrite_experts.replaced_expert_products() as products,
+        rewrite_fast.marked_calls(job.backend) as calls,
     ):
         graph, places = capture_with_state(state, function, [*batch, *before])
+    rewrite_fast.rewrite(graph, calls)
     rewrite_experts.rewrite(graph, products)
     rewrite_checkpoint.rewrite(graph, marks)
     inputs = graph.inputs[len(places) :]

@@ -355,15 +355,68 @@ def reinterpret(op: Op, memory: Memory) -> int:
     return 1
 
 
-# Kept whole on GPU backends; on the CPU they never appear, MLX takes them apart.
+# Kept whole on GPU backends, read from backend/metal; on the CPU MLX takes them apart.
+
+# Rows of partial sums that the gradient of a norm's weight is collected in.
+_NORM_GROUPS = 512
 
 
 def norm(op: Op, memory: Memory) -> int:
-    """RMSNorm, LayerNorm and RoPE: in place where the input is packed and dead."""
+    source, out = op.inputs[0], op.outputs[0]
+    if not _last_axis_is_dense(source):
+        memory.fresh(out)
+        return 2
+    if memory.is_donatable(source):
+        memory.view(out, source)
+    else:
+        memory.fresh_like(out, source)
+    return 1
+
+
+def norm_gradient(op: Op, memory: Memory) -> int:
+    """Inputs are those of the norm and its result's gradient; a gradient for each of them."""
+    source, gradient = op.inputs[0], op.inputs[-1]
+    out, *of_weights = op.outputs
+    if not (memory.donate(source, out) or memory.donate(gradient, out)):
+        memory.fresh(out)
+    for value in of_weights:
+        memory.fresh(value)
+        rows = min(_NORM_GROUPS, max(1, source.size // source.shape[-1]))
+        memory.temporary(rows * value.size_bytes, value)
+    return 1 + len(of_weights)
+
+
+def rotate(op: Op, memory: Memory) -> int:
     source, out = op.inputs[0], op.outputs[0]
     if not (source.memory.layout.rows and memory.donate(source, out)):
         memory.fresh(out)
     return 1
+
+
+def attention(op: Op, memory: Memory) -> int:
+    """The result lies position by position, heads inside, as the next product wants it."""
+    work = 1
+    for value in op.inputs[:3]:
+        if value.memory.layout.strides[-1] != 1:
+            memory.temporary(value.size_bytes, value)
+            work += 1
+    out, log_sums = op.outputs
+    memory.fresh(out)
+    batch, heads, length, width = out.shape
+    strides = (heads * length * width, width, heads * width, 1)
+    _, rows, columns = layout.check_contiguity(out.shape, strides)
+    out.memory.layout = Layout(strides, out.size, True, rows, columns)
+    memory.fresh(log_sums)
+    return work
+
+
+def attention_gradient(op: Op, memory: Memory) -> int:
+    """Blocked: no matrix of positions by positions, one sum for each row."""
+    log_sums = op.inputs[-2]
+    memory.temporary(log_sums.size_bytes, log_sums)
+    for out in op.outputs:
+        memory.fresh(out)
+    return 3
 
 
 TABLE: dict[str, Behaviour] = {
@@ -410,12 +463,10 @@ TABLE: dict[str, Behaviour] = {
     **dict.fromkeys(("Scatter", "ScatterAxis", "MaskedScatter"), scatter),
     **dict.fromkeys(("SliceUpdate", "DynamicSliceUpdate"), slice_update),
     # mx.fast, on GPU backends
-    **dict.fromkeys(("RMSNorm", "LayerNorm", "RoPE"), norm),
-    **dict.fromkeys(("RMSNormVJP", "LayerNormVJP"), fresh),
-    **dict.fromkeys(("ScaledDotProductAttention", "ScaledDotProductAttentionVJP"), fresh),
+    **dict.fromkeys(("RMSNorm", "LayerNorm"), norm),
+    **dict.fromkeys(("RMSNormVJP", "LayerNormVJP"), norm_gradient),
+    "RoPE": rotate,
+    "ScaledDotProductAttention": attention,
+    "ScaledDotProductAttentionVJP": attention_gradient,
 }
 
-
-def behaviour(op: Op) -> Behaviour | None:
-    """What the table knows of it; None for a primitive that nobody has read yet."""
-    return TABLE.get(op.name)

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from cockpit.memory.backends import RunAhead
 from cockpit.memory.buffers import Buffer, Memory, Placement
 from cockpit.memory.graph import Graph, Op, Value
@@ -15,22 +17,40 @@ from cockpit.memory.schedule import evaluation_order
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """``peak_bytes`` over everything, ``unknown`` are primitives that the table lacks.
+    """The highest level, and the lowest that it can be where that depends on chance.
 
-    ``live`` are the buffers at the peak, when they were asked for: size and what first used it.
+    ``unknown`` are primitives that the table lacks. ``live`` are the buffers at the peak, when
+    they were asked for: their size and the value that made each.
     """
 
     peak_bytes: int
+    least_bytes: int
     unknown: frozenset[str] = frozenset()
     live: tuple[tuple[int, Value | None], ...] = field(default=(), repr=False)
 
 
-def replay(graph: Graph, base_bytes: int, ahead: RunAhead | None) -> Replay:
-    """``base_bytes`` are live before it starts. Without ``ahead`` buffers go at their last use."""
-    memory = Memory(base_bytes, ahead.page_bytes if ahead else 0)
+def replay(graph: Graph, base_bytes: int, ahead: RunAhead) -> Replay:
+    """The peak of evaluating ``graph`` when ``base_bytes`` are live before it starts."""
+    memory = Memory(base_bytes, ahead.page_bytes)
+    by_dispatches = ahead.cut_by == "dispatches"
+    pace = _ByDispatches(ahead, memory) if by_dispatches else _ByCommits(ahead, memory)
+    unknown = _run(graph, memory, pace)
+    if isinstance(pace, _ByDispatches):
+        peaks = pace.peaks(base_bytes)
+        return Replay(max(peaks), min(peaks), unknown)
+    return Replay(memory.peak_bytes, memory.peak_bytes, unknown)
+
+
+def live_at_peak(graph: Graph, base_bytes: int) -> Replay:
+    """The same with buffers freed at their last use, and what is live when it is highest."""
+    memory = _Recording(base_bytes)
+    unknown = _run(graph, memory, _AtOnce(memory))
+    return Replay(memory.peak_bytes, memory.peak_bytes, unknown, memory.at_peak)
+
+
+def _run(graph: Graph, memory: Memory, pace: Pace) -> frozenset[str]:
     ops = evaluation_order(graph.evaluated)
     _place(graph, ops, memory)
-    pace = _pace(ahead, memory)
     unknown: set[str] = set()
     table = TABLE
     for op in ops:
@@ -40,58 +60,30 @@ def replay(graph: Graph, base_bytes: int, ahead: RunAhead | None) -> Replay:
             known = fresh
         work = known(op, memory)
         pace(op, work, memory.finish(op))
-    return Replay(memory.peak_bytes, frozenset(unknown))
-
-
-def live_at_peak(graph: Graph, base_bytes: int) -> Replay:
-    """The same with buffers freed at their last use, and what is live when it is highest."""
-    memory = _Recording(base_bytes)
-    ops = evaluation_order(graph.evaluated)
-    _place(graph, ops, memory)
-    pace = _pace(None, memory)
-    for op in ops:
-        pace(op, TABLE.get(op.name, fresh)(op, memory), memory.finish(op))
-    return Replay(memory.peak_bytes, frozenset(), memory.at_peak)
+    return frozenset(unknown)
 
 
 def _place(graph: Graph, ops: list[Op], memory: Memory) -> None:
     """Counts the readers of every value and puts inputs and constants where they are."""
-    for op in ops:
-        readers = len(op.outputs)
-        for value in op.outputs:
-            value.memory = Placement()
-        for value in op.inputs:
-            if value.op is None and value.memory is None:
-                value.memory = Placement()
-    for value in [*graph.inputs, *graph.constants]:
+    given = {*graph.inputs, *graph.constants}
+    for value in given:
         value.memory = Placement()
     for op in ops:
+        for value in op.outputs:
+            value.memory = Placement()
+    for op in ops:
         readers = len(op.outputs)
         for value in op.inputs:
-            if value.memory is None:
-                value.memory = Placement()
             value.memory.uses += readers
-    for value in graph.evaluated:
-        if value.memory is None:
-            value.memory = Placement()
-        value.memory.held = True
-    for value in graph.held:
-        value.memory.held = True
-    for value in [*graph.inputs, *graph.constants]:
+    for value in given:
         memory.place_input(value)
         if not value.memory.uses or value in graph.constants:
             value.memory.held = True
+    for value in (*graph.evaluated, *graph.held):
+        value.memory.held = True
 
 
 Pace = Callable[[Op, int, list[Buffer]], None]
-
-
-def _pace(ahead: RunAhead | None, memory: Memory) -> Pace:
-    if ahead is None:
-        return _AtOnce(memory)
-    return _ByDispatches(ahead, memory) if ahead.cut_by == "dispatches" else _ByCommits(
-        ahead, memory
-    )
 
 
 class _AtOnce:
@@ -106,7 +98,12 @@ class _AtOnce:
 
 
 class _ByDispatches:
-    """The CPU backend: every so many dispatches make a task; it waits above a number of tasks."""
+    """The CPU backend: every so many dispatches make a task; it waits above a number of tasks.
+
+    Dispatches are counted on from one evaluation to the next, so an update starts anywhere in a
+    task, which moves the peak by up to one percent. ``peaks`` has all of them; a run of many
+    updates meets the highest.
+    """
 
     def __init__(self, ahead: RunAhead, memory: Memory):
         self._ahead = ahead
@@ -114,18 +111,49 @@ class _ByDispatches:
         self._dispatched = 0
         self._done_tasks = 0
         self._pending: deque[tuple[int, list[Buffer]]] = deque()
+        # After each operation: dispatches so far, bytes allocated, bytes freed at once.
+        self._steps: list[tuple[int, int, int]] = []
+        # Bytes freed by a piece of work that had to run first, and which.
+        self._freed: list[tuple[int, int]] = []
 
     def __call__(self, op: Op, work: int, holding: list[Buffer]) -> None:
-        ahead = self._ahead
+        ahead, memory = self._ahead, self._memory
         self._dispatched += work + 1  # the last one holds the buffers
+        self._steps.append((self._dispatched, memory.allocated_bytes, memory.freed_bytes))
         self._pending.append((self._dispatched, holding))
         if self._dispatched // ahead.work_per_task - self._done_tasks > ahead.outstanding_tasks:
             self._done_tasks += 1
-            done = self._done_tasks * ahead.work_per_task
-            release = self._memory.release
-            while self._pending and self._pending[0][0] <= done:
-                for buffer in self._pending.popleft()[1]:
-                    release(buffer)
+            self._run(self._done_tasks * ahead.work_per_task)
+
+    def _run(self, until: int) -> None:
+        pending = self._pending
+        while pending and pending[0][0] <= until:
+            dispatch, holding = pending.popleft()
+            for buffer in holding:
+                buffer.references -= 1
+                if not buffer.references:
+                    self._memory.active_bytes -= buffer.size_bytes
+                    self._freed.append((dispatch, buffer.size_bytes))
+
+    def peaks(self, base_bytes: int) -> list[int]:
+        """The peak for each place in a task where the evaluation can start."""
+        self._run(self._dispatched)
+        if not self._steps:
+            return [base_bytes]
+        steps = np.array(self._steps, dtype=np.int64)
+        dispatched, allocated, at_once = steps.T
+        before = np.concatenate([[0], at_once[:-1]])
+        level = base_bytes + allocated - before
+        freed = np.array(sorted(self._freed), dtype=np.int64).reshape(-1, 2)
+        total = np.concatenate([[0], np.cumsum(freed[:, 1])])
+        task = self._ahead.work_per_task
+        peaks = []
+        for start in range(task):
+            tasks = (dispatched + start) // task - self._ahead.outstanding_tasks
+            done = np.maximum(tasks, 0) * task - start
+            gone = total[np.searchsorted(freed[:, 0], done, side="right")]
+            peaks.append(int((level - np.concatenate([[0], gone[:-1]])).max()))
+        return peaks
 
 
 class _ByCommits:

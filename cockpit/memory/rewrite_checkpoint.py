@@ -21,6 +21,9 @@ from mlx.utils import tree_map
 
 from cockpit.memory.graph import Graph, Op, Value, in_tape_order
 
+# Splitting a key draws this many numbers; anything larger is a mask of the block's own.
+_KEY_PAIR = 4
+
 # Tags are scalar constants from here on: no model counts in these.
 _FIRST_TAG = 1 << 52
 
@@ -116,7 +119,10 @@ def _tag(graph: Graph, op: Op) -> int | None:
 
 
 def _inside(graph: Graph, block: _Block) -> list[Op]:
-    """What lies between a block's arguments and its results, in order."""
+    """What lies between a block's arguments and its results, in order.
+
+    Dropout in mlx-lm draws from the global key, not from an argument, and draws again.
+    """
     arguments = set(block.arguments.values())
     above: set[Op] = set()
     pending = [v.op for v in block.results if v not in arguments and v.op is not None]
@@ -129,7 +135,8 @@ def _inside(graph: Graph, block: _Block) -> list[Op]:
     below = set(arguments)
     inside = []
     for op in graph.ops:
-        if op in above and not below.isdisjoint(op.inputs):
+        draws = op.name == "RandomBits" and op.outputs[0].size > _KEY_PAIR
+        if op in above and (draws or not below.isdisjoint(op.inputs)):
             inside.append(op)
             below.update(op.outputs)
     return inside

@@ -69,7 +69,7 @@ def rewrite(graph: Graph, products: Products) -> None:
         replaced[addition.outputs[0]] = product.outputs[0]
     for op in graph.ops:
         if op.name == "SliceUpdate" and op.inputs[1].size == 1:
-            number = _number(products, op.outputs[0].shape, op.arguments[0])
+            number = _number(products, op.outputs[0].shape, op.arguments[1])
             cotangent = _summed(op.inputs[1])
             if number in forward and cotangent is not None:
                 product = forward[number][1]

@@ -20,13 +20,14 @@ from cockpit.memory import build
 from cockpit.memory.backends import RunAhead, run_ahead
 from cockpit.memory.graph import Shape
 from cockpit.memory.parts import Attribution
-from cockpit.memory.phases import BatchShape, Job, Phase, cockpit_phases, mlx_lm_phases
-from cockpit.memory.replay import live_at_peak, replay
+from cockpit.memory.lengths import BatchShape
+from cockpit.memory.phases import Job, Phase, cockpit_phases, mlx_lm_phases
+from cockpit.memory.replay import Replay, live_at_peak, replay
 
 Flavour = Literal["cockpit", "mlx_lm"]
 
-# Of the peak. The lower side is wider: work that finishes early frees its buffers early.
-CPU_BAND = (0.985, 1.01)
+# Factors of the lowest and the highest peak.
+CPU_BAND = (0.99, 1.01)
 UNVALIDATED_BAND = (0.85, 1.15)
 
 
@@ -62,26 +63,28 @@ def trace(
 ) -> Trace:
     """The forecast for ``model``, as ``build`` made it, on batches of these padded shapes."""
     build.make_trainable(model, plan, where.backend)
-    job = Job(plan, model, build.optimizer(plan), train, valid, _has_compiler(where.backend))
+    job = Job(
+        plan,
+        model,
+        build.optimizer(plan),
+        train,
+        valid,
+        backend=where.backend,
+        fused=_has_compiler(where.backend),
+    )
     ahead = run_ahead(where.backend, where.chip)
     phases = cockpit_phases if where.flavour == "cockpit" else mlx_lm_phases
-    peaks, unknown = [], set()
-    highest: Phase | None = None
-    highest_bytes = -1
-    for phase in phases(job):
-        found = replay(phase.graph, phase.base_bytes, ahead)
-        unknown |= found.unknown
-        peaks.append(PhasePeak(phase.name, found.peak_bytes))
-        if found.peak_bytes > highest_bytes:
-            highest, highest_bytes = phase, found.peak_bytes
-    assert highest is not None
-    forecast = _forecast(job, highest, highest_bytes, ahead, unknown)
-    return Trace(forecast, tuple(peaks))
+    replayed = [(phase, replay(phase.graph, phase.base_bytes, ahead)) for phase in phases(job)]
+    phase, highest = max(replayed, key=lambda pair: pair[1].peak_bytes)
+    unknown = frozenset().union(*(found.unknown for _, found in replayed))
+    forecast = _forecast(job, phase, highest, ahead, unknown)
+    return Trace(forecast, tuple(PhasePeak(p.name, found.peak_bytes) for p, found in replayed))
 
 
 def _forecast(
-    job: Job, phase: Phase, peak_bytes: int, ahead: RunAhead, unknown: set[str]
+    job: Job, phase: Phase, found: Replay, ahead: RunAhead, unknown: frozenset[str]
 ) -> MemoryForecast:
+    peak_bytes = found.peak_bytes
     floor = live_at_peak(phase.graph, phase.base_bytes)
     length = (job.valid or job.train)[1] if phase.name == "validation" else job.train[1]
     attribution = Attribution(
@@ -95,7 +98,7 @@ def _forecast(
         notes.append(f"run-ahead on {ahead.backend} is read from source and was never measured")
     return MemoryForecast(
         peak_bytes=peak_bytes,
-        low_bytes=round(peak_bytes * low),
+        low_bytes=round(found.least_bytes * low),
         high_bytes=round(peak_bytes * high),
         floor_bytes=floor.peak_bytes,
         parts=attribution.parts(floor.live, peak_bytes),

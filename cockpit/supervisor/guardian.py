@@ -19,8 +19,9 @@ from cockpit.supervisor.stops import Stops
 from cockpit.supervisor.takeover import Charge
 from cockpit.supervisor.trainer_process import Exit, Trainer
 from cockpit.supervisor.wakeup import Wakeup
-from cockpit.system import control, history, log_tail, process
+from cockpit.system import control, history, liveness, log_tail, process
 from cockpit.system.power import KeepAwake
+from cockpit.system.process import Identity
 from cockpit.system.run_dir import AttemptDir, RunDir
 from cockpit.system.sensors import Sensors
 
@@ -65,7 +66,7 @@ class Guardian:
             self.journal.write(ev.Note(message=message))
         elif charge.past is not None:
             if not charge.past.exited:
-                self._write_exit(charge.attempt, Exit(), ())
+                self._write_unseen_exit(charge.attempt, charge.past.trainer)
             return None
         else:
             try:
@@ -78,7 +79,7 @@ class Guardian:
         return trainer
 
     def _watch(self, attempt: AttemptDir, trainer: Trainer) -> None:
-        stops = Stops(self.run, trainer, self.journal, control.trainer_since(self.run))
+        stops = Stops(self.run, trainer, self.journal, control.asked_since(attempt))
         passed_on = False
         due = time.monotonic()
         while (exit := trainer.exit()) is None:
@@ -97,6 +98,15 @@ class Guardian:
         sample = self._sensors.read(trainer.who[0])
         self._recent.append(sample)
         self._samples.add(ev.MemorySampled(sample=sample))
+
+    def _write_unseen_exit(self, attempt: AttemptDir, trainer: Identity) -> None:
+        """Of a trainer that died while no supervisor lived."""
+        last = history.last_event_at(attempt)
+        if history.last_word(attempt) is None and liveness.restarted(trainer, last):
+            exited = ev.TrainerExited(attempt=attempt.number, diagnosis=liveness.RESTARTED)
+            self.journal.write(exited)
+        else:
+            self._write_exit(attempt, Exit(), ())
 
     def _write_exit(self, attempt: AttemptDir, exit: Exit, signals_sent: Sequence[str]) -> None:
         diagnosis = None

@@ -37,6 +37,12 @@ def complete(run: RunDir) -> list[Path]:
     return sorted(_folders(run), key=lambda folder: _place(folder, line))
 
 
+def on_the_line(run: RunDir) -> list[Path]:
+    """Those of ``complete`` that the run as it is now came by."""
+    line = _line(run)
+    return [folder for folder in complete(run) if _place(folder, line)[0]]
+
+
 def read(folder: Path) -> TrainerState:
     """The state of a checkpoint, after comparing its files with their checksums; DamagedError."""
     path = folder / STATE_NAME

@@ -11,8 +11,8 @@ from typing import Literal
 
 from cockpit.core.events import Action, Command, parse_command
 from cockpit.errors import CockpitError
-from cockpit.system import history, jsonl, launcher, liveness, process
-from cockpit.system.run_dir import RunDir
+from cockpit.system import jsonl, launcher, liveness, process
+from cockpit.system.run_dir import AttemptDir, RunDir
 from cockpit.system.summary import digest
 
 # From the first stop until a second one terminates: an update and a checkpoint fit in it.
@@ -55,10 +55,12 @@ def stop(run: RunDir, *, sender: str = "") -> str:
         return f"nothing to stop: the run is {state.status}"
     now = time.time()
     try:
-        before = escalation(StopFollower(run, trainer_since(run)).times())
+        since = max(map(asked_since, run.attempts()[-1:]), default=0.0)
+        before = escalation(StopFollower(run, since).times())
     except OSError as error:
         raise _failed("The run's records cannot be read", run, error) from error
-    if before and (wait := _seconds_left(before, now)) > 0:
+    # A stop from the future was sent before the clock was set back.
+    if before and now >= before[-1][0] and (wait := _seconds_left(before, now)) > 0:
         harder = "terminate" if len(before) == 1 else "kill"
         return f"too early to {harder} it: it was asked {now - before[-1][0]:.0f} s ago, " + (
             f"wait {wait:.0f} s more"
@@ -88,7 +90,11 @@ def escalation(stops: Iterable[float]) -> list[tuple[float, Step]]:
 
 
 class StopFollower:
-    """The times of the stops meant for the trainer that came under watch at ``since``."""
+    """The times of the stops meant for the trainer of an attempt that was made at ``since``.
+
+    What is there at the first look counts by its time, what is appended later counts whatever
+    its time: the clock may be set while the trainer lives.
+    """
 
     def __init__(self, run: RunDir, since: float):
         self._tail = jsonl.Tail(run.control)
@@ -100,13 +106,18 @@ class StopFollower:
         while lines := self._tail.read():
             commands = filter(None, map(parse_command, lines))
             self._times += [c.t for c in commands if c.action == "stop" and c.t >= self._since]
+        self._since = 0.0
         return self._times
 
 
-def trainer_since(run: RunDir) -> float:
-    """From when on stops are meant for the newest trainer: all of them, in a first attempt."""
-    known = list(history.trainers(run).values())
-    return known[-1].since if known and known[-1].attempt > 1 else 0.0
+def asked_since(attempt: AttemptDir) -> float:
+    """From when on commands are meant for this attempt: all of them, for the first one."""
+    if attempt.number == 1:
+        return 0.0
+    try:
+        return attempt.plan_path.stat().st_mtime
+    except OSError:
+        return time.time()
 
 
 def grace_seconds() -> float:

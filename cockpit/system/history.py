@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cockpit.core import events as ev
-from cockpit.system import jsonl
+from cockpit.system import backlog, jsonl
 from cockpit.system.process import Identity
 from cockpit.system.run_dir import AttemptDir, RunDir
 
@@ -17,11 +17,10 @@ _TAIL_BYTES = 64 * 1024
 
 @dataclass(slots=True)
 class TrainerHistory:
-    """One attempt's trainer: who it was, since when under watch, whether its exit is known."""
+    """One attempt's trainer: who it was, and whether its exit is known."""
 
     attempt: int
     trainer: Identity
-    since: float
     exited: bool = False
 
 
@@ -44,11 +43,8 @@ def trainers(run: RunDir) -> dict[int, TrainerHistory]:
     Raises OSError if a file cannot be read.
     """
     known: dict[int, TrainerHistory] = {}
-    tail = jsonl.Tail(run.supervisor_events)
-    while lines := tail.read():
-        for line in lines:
-            if not is_memory(line):
-                _learn(known, ev.parse_event(line))
+    for line in backlog.without_memory(run.supervisor_events):
+        _learn(known, ev.parse_event(line))
     for attempt in run.attempts():
         head, rest = jsonl.ends(attempt.trainer_events, _HEAD_BYTES, 0)
         for line in head or rest:
@@ -59,9 +55,19 @@ def trainers(run: RunDir) -> dict[int, TrainerHistory]:
 def _learn(known: dict[int, TrainerHistory], event: ev.Event | None) -> None:
     if isinstance(event, ev.TrainerStarted | ev.Started):
         who = (event.pid, event.pid_created)
-        known.setdefault(event.attempt, TrainerHistory(event.attempt, who, event.t))
+        known.setdefault(event.attempt, TrainerHistory(event.attempt, who))
     elif isinstance(event, ev.TrainerExited) and event.attempt in known:
         known[event.attempt].exited = True
+
+
+def last_event_at(attempt: AttemptDir) -> float | None:
+    """When the trainer last wrote anything; None if it never did."""
+    try:
+        _, lines = jsonl.ends(attempt.trainer_events, 0, _TAIL_BYTES)
+    except OSError:
+        return None
+    events = filter(None, map(ev.parse_event, reversed(lines)))
+    return next((event.t for event in events), None)
 
 
 def last_word(attempt: AttemptDir) -> ev.Ended | None:

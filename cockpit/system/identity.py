@@ -1,4 +1,4 @@
-"""What a model and a data set are, by content: the same under another name, another when changed."""
+"""What a model and a data set are, by content: a name may move, and a folder may change."""
 
 from __future__ import annotations
 

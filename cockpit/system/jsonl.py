@@ -46,10 +46,11 @@ def ends(path: Path, head_bytes: int, tail_bytes: int) -> tuple[list[bytes], lis
                 tail = file.read(tail_bytes + 1).partition(b"\n")[2]
     except FileNotFoundError:
         return [], []
-    return _complete(head), _complete(tail)
+    return lines_of(head), lines_of(tail)
 
 
-def _complete(block: bytes) -> list[bytes]:
+def lines_of(block: bytes) -> list[bytes]:
+    """The complete lines in a piece of a file."""
     return block[: block.rfind(b"\n") + 1].split(b"\n")[:-1]
 
 
@@ -66,6 +67,10 @@ class Tail:
         An empty list means that there is nothing new, or no file yet. A file that shrank was
         replaced and is read from its start.
         """
+        return lines_of(self.read_block(limit_bytes))
+
+    def read_block(self, limit_bytes: int = CHUNK_BYTES) -> bytes:
+        """The same lines in one piece, each with its newline."""
         try:
             with self.path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size < self.offset:
@@ -77,12 +82,19 @@ class Tail:
                     if len(block) > LINE_LIMIT_BYTES:
                         # Its rest comes as a line of its own, which no reader understands.
                         self.offset += len(block)
-                        return [b""]
+                        return b"\n"
                     if not more:
-                        return []
+                        return b""
                     block += more
         except FileNotFoundError:
-            return []
-        end = block.rfind(b"\n") + 1
-        self.offset += end
-        return _complete(block)
+            return b""
+        block = block[: block.rfind(b"\n") + 1]
+        self.offset += len(block)
+        return block
+
+    def unread_bytes(self) -> int:
+        """How much there is beyond what was read; 0 without a file."""
+        try:
+            return max(0, self.path.stat().st_size - self.offset)
+        except OSError:
+            return 0

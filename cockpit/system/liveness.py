@@ -10,10 +10,17 @@ from cockpit.core.diagnosis import diagnose
 from cockpit.core.events import Diagnosis
 from cockpit.core.run_state import RunState, with_liveness
 from cockpit.system import log_tail, process, run_lock
+from cockpit.system.process import Identity
 from cockpit.system.run_dir import RunDir
 
 # How long a run without a sign of life may still be on its way up.
 STARTING_SECONDS = 10.0
+
+RESTARTED = Diagnosis(
+    kind="restart",
+    title="The machine restarted while the run was going on",
+    remedy="The last complete checkpoint is intact: resume from it.",
+)
 
 
 def supervisor_is_alive(run: RunDir, state: RunState) -> bool:
@@ -34,13 +41,21 @@ def bury(run: RunDir, state: RunState) -> RunState:
     return with_liveness(state, trainer_alive=False, supervisor_alive=False)
 
 
+def restarted(who: Identity | None, last_event_at: float | None) -> bool:
+    """Whether the machine restarted since ``who`` lived; ``last_event_at`` is its last sign."""
+    if process.names_a_boot(who):
+        return process.is_of_an_earlier_boot(who)
+    # No boot is on record, and the boot time moves with the clock: it is all there is.
+    return last_event_at is not None and psutil.boot_time() > last_event_at
+
+
 def _on_its_way(run: RunDir) -> bool:
     """Just created, and nothing has been complained about."""
     attempts = run.attempts()
     if not attempts or log_tail.read(run.supervisor_log, 1):
         return False
     try:
-        return time.time() - attempts[-1].path.stat().st_mtime < STARTING_SECONDS
+        return abs(time.time() - attempts[-1].path.stat().st_mtime) < STARTING_SECONDS
     except OSError:
         return False
 
@@ -56,12 +71,8 @@ def _post_mortem(run: RunDir, state: RunState) -> Diagnosis:
             evidence=tuple(said),
             remedy="Start it again.",
         )
-    if state.last_event_at is not None and psutil.boot_time() > state.last_event_at:
-        return Diagnosis(
-            kind="restart",
-            title="The machine restarted while the run was going on",
-            remedy="The last complete checkpoint is intact: resume from it.",
-        )
+    if restarted(state.trainer or state.supervisor, state.last_event_at):
+        return RESTARTED
     attempts = run.attempts()
     return diagnose(
         log_tail=log_tail.read(attempts[-1].log, 50) if attempts else (),

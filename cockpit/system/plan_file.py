@@ -70,6 +70,15 @@ def validate(fields: dict[str, Any], source: str) -> RunPlan:
         ) from error
 
 
+def merge(into: dict[str, Any], other: dict[str, Any]) -> None:
+    """Puts the fields of ``other`` over those of ``into``, inside nested tables too."""
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            merge(into[key], value)
+        else:
+            into[key] = value
+
+
 def _explain(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or "plan"
     if problem["type"] == "extra_forbidden":

@@ -58,8 +58,12 @@ def collect(plan: RunPlan) -> list[CockpitError]:
     return examine(plan).errors
 
 
-def examine(plan: RunPlan) -> Preflight:
-    """Looks at model, data, their fit, and the disk. Reads files and changes nothing."""
+def examine(plan: RunPlan, *, room: bool = True) -> Preflight:
+    """Looks at model, data, their fit, and the disk. Reads files and changes nothing.
+
+    Without ``room`` the disk need not hold the checkpoints: a run that is resumed has most of
+    them, and its trainer waits for room.
+    """
     found = Preflight(plan)
     tensors: dict[str, Tensor] = {}
     found.take(_look_at_model(found, tensors))
@@ -70,7 +74,7 @@ def examine(plan: RunPlan) -> Preflight:
         found.take(preflight_adapter.check(found.plan, found.spec, tensors))
     found.take(preflight_adapter.check_start(found.plan))
     found.take(preflight_disk.check_home())
-    if found.spec is not None and not found.errors:
+    if room and found.spec is not None and not found.errors:
         found.take(preflight_disk.check_space(found.plan, found.spec, tensors))
     return found
 

@@ -55,6 +55,10 @@ class RunDir:
     def adapters(self) -> Path:
         return self.path / "adapters"
 
+    @property
+    def best(self) -> Path:
+        return self.path / "best"
+
     def attempt(self, number: int) -> AttemptDir:
         return AttemptDir(self.path / "attempts" / f"{number:03d}")
 

@@ -13,12 +13,12 @@ from cockpit.system.run_dir import RunDir
 LOCK_NAME = "supervisor.lock"
 
 
-def acquire(run: RunDir) -> int | None:
+def acquire(run: RunDir, name: str = LOCK_NAME) -> int | None:
     """A descriptor that holds the lock until it is closed; None if another process has it.
 
     Raises OSError if the run directory cannot be written.
     """
-    descriptor = os.open(run.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(run.path / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

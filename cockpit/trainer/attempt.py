@@ -13,9 +13,9 @@ import mlx.core as mx
 from cockpit.core.events import Ended, Note, Started
 from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
-from cockpit.system import process
+from cockpit.system import checkpoints, process
 from cockpit.system.run_dir import AttemptDir, RunDir
-from cockpit.trainer import blas, checkpoint, loading, resume, setup
+from cockpit.trainer import blas, loading, resume, setup
 from cockpit.trainer.commands import Inbox, already_acknowledged
 from cockpit.trainer.control import Control
 from cockpit.trainer.emit import Emitter
@@ -77,9 +77,10 @@ class Session:
 
     def _train(self, fast_blas: str | None) -> Ended:
         plan = self._attempt.plan()
-        self._announce(plan, fast_blas)
+        device = _device()
         if self._ranks.first:
-            checkpoint.clear_partial(self._run)
+            checkpoints.settle(self._run)
+        self._announce(plan, device, fast_blas)
         reports = Reports(plan, self._run, self._ranks, self._emit)
         job, self._progress = setup.build(
             self._run,
@@ -87,16 +88,18 @@ class Session:
             plan,
             self._ranks,
             self._emit,
+            f"{device}, {fast_blas}" if fast_blas and loading.trains_on_cpu() else device,
             self._control.stop_requested,
         )
         return Loop(job, self._progress, self._control, reports).run()
 
-    def _announce(self, plan: RunPlan, fast_blas: str | None) -> None:
+    def _announce(self, plan: RunPlan, device: str, fast_blas: str | None) -> None:
         who = process.identity(os.getpid())
-        state = resume.peek(self._run, self._attempt)
-        if state is not None:
-            self._progress = setup.progress_of(state, plan)
-        iters = plan.iters if state is None else self._progress.iters
+        found = resume.peek(self._run, self._attempt)
+        if found is not None:
+            request, state = found
+            self._progress = setup.progress_of(state, plan, request)
+        iters = plan.iters if found is None else self._progress.iters
         self._emit(
             Started(
                 attempt=self._attempt.number,
@@ -104,7 +107,7 @@ class Session:
                 pid_created=who[1] if who else 0.0,
                 update=self._progress.update,
                 updates=iters // plan.grad_accumulation_steps,
-                device=_device(),
+                device=device,
                 blas=fast_blas if loading.trains_on_cpu() else None,
                 dtype="float32" if loading.casts_to_float32() else None,
                 versions=resume.versions(),

@@ -9,38 +9,50 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import mlx.core as mx
 
+from cockpit.core.checkpoint_state import STATE_NAME
+from cockpit.core.plan import RunPlan
+from cockpit.system.checkpoints import (
+    PARTIAL,
+    REPLACED,
+    complete,
+    name_of,
+    on_the_line,
+    raw_state,
+    remove,
+    settle,
+    sha256,
+)
 from cockpit.system.run_dir import RunDir
 
-KEEP_LAST = 3
-PARTIAL = ".partial"
-STATE_NAME = "state.json"
 ADAPTERS_NAME = "adapters.safetensors"
 CONFIG_NAME = "adapter_config.json"
 OPTIMIZER_NAME = "optimizer.safetensors"
 
 
-def name_of(update: int) -> str:
-    return f"{update:07d}"
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Which checkpoints stay: the ``last`` ones, the ``best``, and those of every ``every``th
+    update (0: none)."""
 
+    last: int = 3
+    best: bool = True
+    every: int = 0
 
-def complete(run: RunDir) -> list[Path]:
-    """Complete checkpoints, in the order they were written."""
-    if not run.checkpoints.is_dir():
-        return []
-    found = [p for p in run.checkpoints.iterdir() if re.fullmatch(r"\d{7,}", p.name)]
-    found = [p for p in found if (p / STATE_NAME).is_file()]
-    return sorted(found, key=lambda p: ((p / STATE_NAME).stat().st_mtime_ns, p.name))
+    @classmethod
+    def of(cls, plan: RunPlan) -> Keep:
+        return cls(
+            plan.keep_last, plan.keep_best, plan.keep_every * plan.in_updates(plan.save_every)
+        )
 
 
 def write(
@@ -59,7 +71,7 @@ def write(
     partial = final.with_name(final.name + PARTIAL)
     try:
         run.checkpoints.mkdir(exist_ok=True)
-        clear_partial(run)
+        settle(run)
         partial.mkdir()
         for name, values in arrays.items():
             _write_arrays(partial / name, values)
@@ -70,70 +82,69 @@ def write(
         _sync_folder(partial)
         _replace(partial, final)
     except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove(partial)
         raise
     return final
 
 
 def point_adapters(run: RunDir, checkpoint: Path) -> None:
     """Makes ``adapters`` the given checkpoint, in one step; raises OSError."""
-    target = os.path.relpath(checkpoint, run.path)
-    partial = run.path / (".adapters" + PARTIAL)
+    _point(run, run.adapters, checkpoint)
+
+
+def point_best(run: RunDir, *, wanted: bool = True) -> None:
+    """Makes ``best`` the run's checkpoint with the lowest validation loss, or removes it."""
+    found = best(on_the_line(run)) if wanted else None
+    if found is not None:
+        _point(run, run.best, found)
+    elif run.best.is_symlink():
+        run.best.unlink()
+
+
+def best(found: list[Path]) -> Path | None:
+    """The first of those with the lowest validation loss; None if none was measured."""
+    losses = {path: loss for path in found if (loss := _validation_loss(path)) is not None}
+    return min(losses, key=lambda path: losses[path], default=None)
+
+
+def _point(run: RunDir, link: Path, checkpoint: Path) -> None:
+    partial = run.path / f".{link.name}{PARTIAL}"
     with contextlib.suppress(FileNotFoundError):
         partial.unlink()
     try:
-        partial.symlink_to(target, target_is_directory=True)
+        partial.symlink_to(os.path.relpath(checkpoint, run.path), target_is_directory=True)
     except OSError:
         # A file system without symlinks (exFAT): replace the two files one by one.
-        _copy_adapters(checkpoint, run.adapters)
+        _copy_adapters(checkpoint, link)
         return
-    partial.replace(run.adapters)
+    partial.replace(link)
     _sync_folder(run.path)
 
 
-def prune(run: RunDir, keep_last: int = KEEP_LAST) -> list[Path]:
-    """Removes all but the last written and the best by validation; returns what was removed."""
-    found = complete(run)
-    losses = {path: loss for path in found if (loss := _validation_loss(path)) is not None}
-    keep = set(found[-keep_last:])
-    if losses:
-        keep.add(min(losses, key=lambda path: losses[path]))
-    removed = [path for path in found if path not in keep]
+def prune(run: RunDir, keep: Keep = Keep()) -> list[Path]:
+    """Removes what ``keep`` does not keep, and returns it; a damaged one counts for nothing."""
+    found = [path for path in complete(run) if raw_state(path)]
+    kept = set(found[-keep.last :])
+    if keep.best:
+        kept.add(best(on_the_line(run)) or found[-1])
+    if keep.every:
+        kept |= {path for path in found if int(path.name) % keep.every == 0}
+    removed = [path for path in found if path not in kept]
     for path in removed:
         # Renamed first, so that a half-removed one never passes for a checkpoint.
         doomed = path.with_name(path.name + PARTIAL)
         with contextlib.suppress(OSError):
             path.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        remove(doomed)
     return removed
-
-
-def clear_partial(run: RunDir) -> None:
-    """Removes what a trainer that died was writing."""
-    for path in run.checkpoints.glob("*" + PARTIAL):
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def size_bytes(checkpoint: Path) -> int:
     return sum(path.stat().st_size for path in checkpoint.iterdir())
 
 
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def read_state(checkpoint: Path) -> dict[str, Any] | None:
-    """The content of state.json, or None if it is missing or damaged."""
-    try:
-        document = json.loads((checkpoint / STATE_NAME).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return document if isinstance(document, dict) else None
-
-
 def _validation_loss(checkpoint: Path) -> float | None:
-    loss = (read_state(checkpoint) or {}).get("validation_loss")
+    loss = raw_state(checkpoint).get("validation_loss")
     return loss if isinstance(loss, float) else None
 
 
@@ -176,12 +187,12 @@ def _sync_folder(path: Path) -> None:
 
 def _replace(partial: Path, final: Path) -> None:
     """Renames; a checkpoint of that name from an earlier attempt gives way."""
-    replaced = final.with_name(final.name + ".replaced" + PARTIAL)
+    replaced = final.with_name(final.name + REPLACED)
     if final.exists():
         final.rename(replaced)
     partial.rename(final)
     _sync_folder(final.parent)
-    shutil.rmtree(replaced, ignore_errors=True)
+    remove(replaced)
 
 
 def _copy_adapters(checkpoint: Path, adapters: Path) -> None:

@@ -6,7 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING, get_args
 
-from cockpit.core.events import Acknowledged, Action, Command, EndStatus, Paused, Resumed
+from cockpit.core.events import Acknowledged, Action, Command, EndStatus, Note, Paused, Resumed
 from cockpit.trainer.commands import Inbox
 from cockpit.trainer.emit import Emitter
 from cockpit.trainer.failures import StopFlag
@@ -28,6 +28,7 @@ class Control:
     def __init__(self, inbox: Inbox, flag: StopFlag, ranks: Ranks, emit: Emitter):
         self.stopping = False
         self.paused = False
+        self._waiting = False  # for room on the disk
         self._inbox = inbox
         self._flag = flag
         self._ranks = ranks
@@ -53,29 +54,48 @@ class Control:
     def attend(self, loop: Loop) -> None:
         """Obeys what was asked since the last call; returns when training may go on or must end."""
         while not self.stopping:
-            command = self._next()
+            command = self._next(loop)
             if command is not None:
                 self._obey(command, loop)
-            elif not self.paused:
+            elif not self.paused and not self._waiting:
                 return
             elif not self.stopping and self._ranks.first:
                 time.sleep(PAUSED_POLL_SECONDS)
 
-    def _next(self) -> Command | None:
-        command = self._inbox.next() if self._ranks.first else None
+    def _next(self, loop: Loop) -> Command | None:
+        command = None
+        if self._ranks.first:
+            command = self._inbox.next()
+            self._look_for_room(loop)
         if self._ranks.size == 1:
             self.stopping |= self._flag.requested
             return command
         number = _ACTIONS.index(command.action) + 1.0 if command else 0.0
         value = command.value if command and command.value is not None else math.nan
-        flags = self._ranks.from_first([number, value, float(self._flag.requested)])
+        flags = [number, value, float(self._flag.requested), float(self._waiting)]
+        flags = self._ranks.from_first(flags)
         self.stopping |= flags[2] > 0
+        self._waiting = flags[3] > 0
         if not flags[0]:
             return None
         shared = None if math.isnan(flags[1]) else flags[1]
         if command is None:
             return Command(id="", action=_ACTIONS[int(flags[0]) - 1], value=shared)
         return command.model_copy(update={"value": shared})
+
+    def _look_for_room(self, loop: Loop) -> None:
+        """Waits for the disk and goes on by itself, unless somebody paused the run anyway."""
+        if self.paused:
+            return
+        lacking, update = loop.no_room(), loop.progress.update
+        if lacking and not self._waiting:
+            remedy = f"Free some space on the disk of {loop.job.run.path}: it goes on by itself. "
+            remedy += "Earlier checkpoints are intact."
+            self._emit(Note(level="error", message=f"Training waits: {lacking}.", remedy=remedy))
+            self._emit(Paused(update=update, reason=f"disk full: {lacking}"))
+        elif self._waiting and not lacking:
+            self._emit(Resumed(update=update))
+        self._waiting = bool(lacking)
 
     def _obey(self, command: Command, loop: Loop) -> None:
         problem = self._problem(command, loop)
@@ -98,7 +118,9 @@ class Control:
             case "pause" if self.paused:
                 return "it is paused already"
             case "resume" if not self.paused:
-                return "it is not paused"
+                return "the disk is full" if self._waiting else "it is not paused"
+            case "set_iters" if loop.finishing:
+                return "the run is at its end: resume it with more iters"
             case "checkpoint" if loop.progress.saved_update == loop.progress.update:
                 return "there is nothing new to save"
             case "sample" if not command.prompt and self._ranks.first:
@@ -122,7 +144,7 @@ class Control:
                 self.paused = True
                 self._emit(Paused(update=loop.progress.update))
             case "resume":
-                self.paused = False
+                self.paused = self._waiting = False
                 self._emit(Resumed(update=loop.progress.update))
             case "checkpoint":
                 loop.save("asked")

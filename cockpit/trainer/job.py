@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import mlx.nn as nn
 import mlx.optimizers as optim
 
+from cockpit.core.checkpoint_state import Patience
 from cockpit.core.plan import RunPlan
 from cockpit.system.run_dir import RunDir
 from cockpit.trainer.data import Data
 from cockpit.trainer.emit import Emitter
 from cockpit.trainer.order import Order
 from cockpit.trainer.ranks import Ranks
+from cockpit.trainer.resume import Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +23,14 @@ class Job:
     """What does not change during a run."""
 
     run: RunDir
+    attempt: int
     plan: RunPlan
     model: nn.Module
     tokenizer: Any
     optimizer: optim.Optimizer
     data: Data
-    data_sha256: str
+    content: Content
+    device: str
     order: Order
     ranks: Ranks
     emit: Emitter
@@ -43,3 +47,4 @@ class Progress:
     best_validation: tuple[int, float] | None = None
     last_validation: tuple[int, float] | None = None
     saved_update: int = 0
+    patience: Patience = field(default_factory=Patience)

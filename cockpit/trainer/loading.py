@@ -83,10 +83,11 @@ def load(folder: Path, plan: RunPlan) -> Loaded:
     return Loaded(model, tokenizer, parameters, _dtype(model))
 
 
-def prepare(model: nn.Module, plan: RunPlan) -> int:
+def prepare(model: nn.Module, plan: RunPlan, *, adapter: bool = True) -> int:
     """Freezes the model and makes trainable what the plan trains, as ``mlx_lm.lora`` does.
 
-    Returns how many trainable arrays ``resume_adapter_file`` lacks, 0 without one.
+    Loads ``resume_adapter_file`` unless ``adapter`` is False, and returns how many trainable
+    arrays it lacks.
     """
     layers = len(model.layers)
     if plan.num_layers > layers:
@@ -106,7 +107,7 @@ def prepare(model: nn.Module, plan: RunPlan) -> int:
     if not tree_flatten(model.trainable_parameters()):
         raise Failure("plan", "Nothing would be trained", *_nothing_matched(model, plan))
     fresh = 0
-    if plan.resume_adapter_file:
+    if adapter and plan.resume_adapter_file:
         fresh = load_adapter_weights(model, Path(plan.resume_adapter_file).expanduser())
     mx.eval(model.parameters())
     return fresh

@@ -18,7 +18,8 @@ from cockpit.core.events import (
     Updated,
     Validated,
 )
-from cockpit.trainer import optimizer, saver
+from cockpit.system.checkpoints import name_of
+from cockpit.trainer import optimizer
 from cockpit.trainer.batches import make_batch, shares
 from cockpit.trainer.control import Control
 from cockpit.trainer.data import Split
@@ -28,11 +29,12 @@ from cockpit.trainer.job import Job, Progress
 from cockpit.trainer.order import micro_batches
 from cockpit.trainer.reporting import Reports
 from cockpit.trainer.sampling import complete
+from cockpit.trainer.saver import SAVE_RETRY_SECONDS, Saver, nonfinite
 from cockpit.trainer.step import StepResult, UpdateStep
 
-# How long a finished run keeps trying to save its result on a disk that refuses it.
+# How long a finished run keeps trying to save its result where that fails for another reason
+# than a full disk, for which it waits as long as it takes.
 FINAL_SAVE_PATIENCE_SECONDS = 600.0
-FINAL_SAVE_RETRY_SECONDS = 2.0
 
 
 class Loop:
@@ -47,6 +49,8 @@ class Loop:
         self._eval_every = self.plan.in_updates(self.plan.steps_per_eval)
         self._save_every = self.plan.in_updates(self.plan.save_every)
         self._step = self._new_step()
+        self._saver = Saver(job, progress)
+        self.finishing = False
 
     @property
     def updates(self) -> int:
@@ -56,8 +60,11 @@ class Loop:
     def run(self) -> Ended:
         """Trains to the end or to a stop; raises Failure when the loss or a weight is no number."""
         if self.progress.update == 0:
-            self.validate()
+            self._validate_as_planned()
             self._sample_prompts()
+        elif self._validation_is_due() and self.progress.last_validation is None:
+            # A stop broke it off: without it, best and patience would not be the run's own.
+            self._validate_as_planned()
         self._phase("compiling" if self.progress.update < self.updates else "training")
         first = True
         while self.progress.update < self.updates:
@@ -70,6 +77,8 @@ class Loop:
                 first = False
             if self.progress.update < self.updates:
                 self._keep_watch()
+            if self._out_of_patience:
+                break
         return self._finish()
 
     def validate(self) -> None:
@@ -99,9 +108,13 @@ class Loop:
         """Saves unless this update is saved already; False if the disk would not take it."""
         if self.progress.saved_update == self.progress.update:
             return True
-        saved = saver.save(self.job, self.progress, reason)
+        saved = self._saver.save(reason)
         self._phase("training")
         return saved
+
+    def no_room(self) -> str | None:
+        """Why training has to wait for the disk, or None."""
+        return self._saver.no_room()
 
     def sample(self, prompt: str) -> None:
         """Answers ``prompt``; a model that cannot generate costs a Note, not the run."""
@@ -128,10 +141,31 @@ class Loop:
 
     def _keep_watch(self) -> None:
         """What is due after this update, validation first: the checkpoint records its loss."""
-        if self.progress.update % self._eval_every == 0:
-            self.validate()
-        if self.progress.update % self._save_every == 0:
+        progress = self.progress
+        if self._validation_is_due():
+            self._validate_as_planned()
+            best = progress.best_validation
+            if self.plan.keep_best and best is not None and best[0] == progress.update:
+                self.save("best")
+        if progress.update % self._save_every == 0:
             self.save("scheduled")
+
+    def _validation_is_due(self) -> bool:
+        return self.progress.update % self._eval_every == 0
+
+    def _validate_as_planned(self) -> None:
+        """Validates and counts it for early stopping; one that was asked for does not count."""
+        self.validate()
+        measured = self.progress.last_validation
+        if measured is not None and measured[0] == self.progress.update:
+            self.progress.patience = self.progress.patience.after(
+                measured[1], self.plan.early_stopping_min_delta
+            )
+
+    @property
+    def _out_of_patience(self) -> bool:
+        patience = self.plan.early_stopping_patience
+        return 0 < patience <= self.progress.patience.stale
 
     def _train_one(self) -> None:
         job, plan, ranks = self.job, self.plan, self.job.ranks
@@ -143,7 +177,7 @@ class Loop:
         )
         seconds = time.perf_counter() - start
         if not (math.isfinite(result.loss) and math.isfinite(result.grad_norm)):
-            raise saver.nonfinite(
+            raise nonfinite(
                 self.progress.update + 1,
                 f"loss {result.loss:g}, gradient norm {result.grad_norm:g}",
                 self.progress.saved_update,
@@ -191,18 +225,52 @@ class Loop:
     def _finish(self) -> Ended:
         """The last validation, checkpoint, samples and test of a run that got this far."""
         progress = self.progress
-        if progress.update < self.updates:
-            if progress.update:
-                self.save("stopped")
-            return self._ended("stopped")
+        unfinished = progress.update < self.updates
+        early = unfinished and self._out_of_patience and not self._control.stopping
+        if unfinished and not early:
+            return self._stopped()
+        self.finishing = True
         validated = progress.last_validation
         if validated is None or validated[0] != progress.update:
-            self.validate()
+            self._validate_as_planned()
         self._save_result()
         self._sample_prompts()
         if self.plan.test:
             self._test()
-        return self._ended("completed")
+        best = self._best()
+        if best:
+            self.job.emit(Note(message=best))
+        if not early:
+            return self._ended("completed")
+        stale = progress.patience.stale
+        title = f"Stopped early at update {progress.update}"
+        message = f"{stale} validations in a row brought no better validation loss. {best}".strip()
+        return self._ended("completed", title, message)
+
+    def _stopped(self) -> Ended:
+        progress = self.progress
+        if not progress.update or self.save("stopped"):
+            return self._ended("stopped")
+        why = self._saver.refusal or "see the notes above"
+        return self._ended(
+            "stopped",
+            "The last updates could not be saved",
+            f"{why}; the checkpoint at update {progress.saved_update} is the last"
+            if progress.saved_update
+            else f"{why}; there is no checkpoint",
+            "Free some space, then resume: they are made again.",
+        )
+
+    def _best(self) -> str:
+        """Where the best weights are, if they are not the last ones."""
+        best = self.progress.best_validation
+        if best is None or best[0] == self.progress.update:
+            return ""
+        told = f"The best validation loss was {best[1]:.4f}, at update {best[0]}"
+        if best[0] == 0:
+            return f"{told}: before any training."
+        kept = self.plan.keep_best and (self.job.run.checkpoints / name_of(best[0])).is_dir()
+        return f"{told}: {self.job.run.best}" if kept else f"{told}."
 
     def _test(self) -> None:
         self._phase("testing")
@@ -216,6 +284,9 @@ class Loop:
         """Saves what the run was for, patiently: it exists nowhere but in memory."""
         deadline = time.monotonic() + FINAL_SAVE_PATIENCE_SECONDS
         while not self.save("final"):
+            if self._saver.refusal:
+                self._control.attend(self)
+                deadline = time.monotonic() + FINAL_SAVE_PATIENCE_SECONDS
             if time.monotonic() > deadline or self._control.stop_requested():
                 raise Failure(
                     "disk",
@@ -224,11 +295,17 @@ class Loop:
                     "Free some space, then resume from the last checkpoint.",
                     exit_code=1,
                 )
-            time.sleep(FINAL_SAVE_RETRY_SECONDS)
+            if not self._saver.refusal:
+                time.sleep(SAVE_RETRY_SECONDS)
 
-    def _ended(self, status: EndStatus) -> Ended:
+    def _ended(
+        self, status: EndStatus, title: str = "", message: str = "", remedy: str = ""
+    ) -> Ended:
         return Ended(
             status=status,
             update=self.progress.update,
+            title=title,
+            message=message,
+            remedy=remedy,
             peak_bytes=mx.get_peak_memory(),
         )

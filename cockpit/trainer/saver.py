@@ -7,17 +7,62 @@ from typing import Any
 
 import mlx.core as mx
 
+from cockpit.core.checkpoint_state import TrainerState
 from cockpit.core.events import Checkpointed, Note, PhaseChanged
-from cockpit.trainer import checkpoint, resume
+from cockpit.trainer import checkpoint, disk, resume
 from cockpit.trainer.evaluate import random_state
 from cockpit.trainer.failures import Failure
 from cockpit.trainer.job import Job, Progress
 
 
-def save(job: Job, progress: Progress, reason: str) -> bool:
-    """Writes a checkpoint and moves ``adapters`` to it; False if the disk would not take it.
+SAVE_RETRY_SECONDS = 2.0
 
-    Raises Failure rather than save weights that are not finite. Only rank 0 writes.
+
+class NoRoom(Exception):
+    """The disk would not take a checkpoint; the text says which and why."""
+
+
+class Saver:
+    """Saves a run, and remembers what a full disk refused until there is room for it.
+
+    ``refusal`` says in words what was refused last and is still owed, if anything is.
+    """
+
+    def __init__(self, job: Job, progress: Progress):
+        self.refusal = ""
+        self._reason = ""
+        self._retry_at = 0.0
+        self._job = job
+        self._progress = progress
+        self._room = disk.Room(job.run.path, _size_bytes(job))
+
+    def save(self, reason: str) -> bool:
+        """Writes a checkpoint; False if it could not, after a Note unless the disk is full."""
+        try:
+            if self._job.ranks.first and (lacking := self._room.look_now()):
+                raise NoRoom(lacking)
+            saved = _save(self._job, self._progress, reason)
+            self.refusal = ""
+        except NoRoom as error:
+            self.refusal, self._reason = str(error), reason
+            self._retry_at = time.monotonic() + SAVE_RETRY_SECONDS
+            return False
+        return saved
+
+    def no_room(self) -> str | None:
+        """Why training has to wait for the disk, or None; now and then tries again what is owed."""
+        if not self.refusal:
+            return self._room.lacking()
+        if time.monotonic() >= self._retry_at:
+            self.save(self._reason)
+        return self.refusal or None
+
+
+def _save(job: Job, progress: Progress, reason: str) -> bool:
+    """Writes a checkpoint and moves ``adapters`` to it; False after a Note that says why not.
+
+    Raises NoRoom if the disk is full, and Failure rather than save weights that are not finite.
+    Only rank 0 writes.
     """
     arrays = resume.arrays(job.model, job.optimizer)
     weights = arrays[checkpoint.ADAPTERS_NAME]
@@ -33,18 +78,16 @@ def save(job: Job, progress: Progress, reason: str) -> bool:
             job.run, progress.update, arrays, config, lambda files: _state(job, progress, files)
         )
         checkpoint.point_adapters(job.run, path)
+        checkpoint.point_best(job.run, wanted=job.plan.keep_best)
     except OSError as error:
-        job.emit(
-            Note(
-                level="error",
-                message=f"The checkpoint at update {progress.update} could not be written: "
-                f"{error.filename or job.run.checkpoints}: {error.strerror or error}",
-                remedy="Free some space on this disk. It is tried again at the next save; "
-                "earlier checkpoints are intact.",
-            )
-        )
+        said = f"{error.filename or job.run.checkpoints}: {error.strerror or error}"
+        what = f"checkpoint at update {progress.update} could not be written: {said}"
+        if disk.is_full(error):
+            raise NoRoom(f"the {what}") from error
+        remedy = "It is tried again at the next save; earlier checkpoints are intact."
+        job.emit(Note(level="error", message=f"The {what}", remedy=f"Mend that. {remedy}"))
         return False
-    checkpoint.prune(job.run)
+    checkpoint.prune(job.run, checkpoint.Keep.of(job.plan))
     progress.saved_update = progress.update
     job.emit(
         Checkpointed(
@@ -58,11 +101,18 @@ def save(job: Job, progress: Progress, reason: str) -> bool:
     return True
 
 
+def _size_bytes(job: Job) -> int:
+    """What a checkpoint takes, but for a few kilobytes of descriptions."""
+    groups = resume.arrays(job.model, job.optimizer).values()
+    return sum(array.nbytes for group in groups for array in group.values())
+
+
 def _state(job: Job, progress: Progress, files: dict[str, str]) -> dict[str, Any]:
     epoch, position = divmod(progress.update, job.order.updates_per_epoch)
     validated = progress.last_validation
     measured_now = validated is not None and validated[0] == progress.update
-    return resume.TrainerState(
+    return TrainerState(
+        attempt=job.attempt,
         update=progress.update,
         epoch=epoch,
         position=position,
@@ -72,8 +122,13 @@ def _state(job: Job, progress: Progress, files: dict[str, str]) -> dict[str, Any
         held_learning_rate=progress.held_learning_rate,
         validation_loss=validated[1] if validated and measured_now else None,
         best_validation=progress.best_validation,
+        patience=progress.patience,
         random_state=random_state(),
-        plan=resume.facts(job.plan, job.data_sha256),
+        plan=job.plan.model_dump(mode="json"),
+        model_sha256=job.content.model_sha256,
+        data_sha256=job.content.data_sha256,
+        data_files=job.content.data_files,
+        device=job.device,
         versions=resume.versions(),
         files=files,
     ).model_dump(mode="json")

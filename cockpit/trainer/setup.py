@@ -9,8 +9,10 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 from mlx_lm.utils import maybe_set_recommended_wired_limit
 
+from cockpit.core.checkpoint_state import ResumeRequest, TrainerState
 from cockpit.core.events import ModelLoaded, Note, PhaseChanged
 from cockpit.core.plan import RunPlan
+from cockpit.system import identity
 from cockpit.system.run_dir import AttemptDir, RunDir
 from cockpit.trainer import data, loading, optimizer, resume
 from cockpit.trainer.emit import Emitter
@@ -27,6 +29,7 @@ def build(
     plan: RunPlan,
     ranks: Ranks,
     emit: Emitter,
+    device: str,
     stop_requested: Callable[[], bool],
 ) -> tuple[Job, Progress]:
     """Loads model, data and, on a resume, the checkpoint; raises CockpitError or Stopped."""
@@ -39,18 +42,22 @@ def build(
     _check_ranks(plan, ranks)
     maybe_set_recommended_wired_limit()
     progress_detail("model")
-    loaded = loading.load(loading.model_folder(plan, progress_detail), plan)
+    folder = loading.model_folder(plan, progress_detail)
+    loaded = loading.load(folder, plan)
     progress_detail("data")
     examples = data.load(plan, loaded.tokenizer, progress_detail)
-    identity = examples.train.sha256()
-    fresh = loading.prepare(loaded.model, plan)
-    progress = Progress(iters=plan.iters)
-    taken_up = _checkpoint(run, attempt, plan, identity)
-    if taken_up is not None:
-        progress = progress_of(taken_up[1], plan)
-    optimizer_ = optimizer.build(plan, progress.held_learning_rate)
-    if taken_up is not None:
-        resume.restore(*taken_up, loaded.model, optimizer_)
+    content = _content(folder, plan, examples)
+    request = resume.asked_for(attempt)
+    fresh = loading.prepare(loaded.model, plan, adapter=request is None)
+    progress, notes = Progress(iters=plan.iters), []
+    optimizer_ = optimizer.build(plan)
+    if request is not None:
+        checkpoint = resume.folder_of(run, request)
+        state = resume.read(checkpoint)
+        notes = resume.check(state, plan, content, device, checkpoint)
+        progress = progress_of(state, plan, request)
+        optimizer_ = optimizer.build(plan, progress.held_learning_rate)
+        resume.restore(checkpoint, state, loaded.model, optimizer_)
     if ranks.rank:
         # The same weights everywhere, other dropout masks on each rank.
         mx.random.seed((ranks.rank << 32) + plan.seed + progress.update)
@@ -58,42 +65,56 @@ def build(
         checkpoint_blocks(loaded.model.layers)
     job = Job(
         run=run,
+        attempt=attempt.number,
         plan=plan,
         model=loaded.model,
         tokenizer=loaded.tokenizer,
         optimizer=optimizer_,
         data=examples,
-        data_sha256=identity,
+        content=content,
+        device=device,
         order=Order(examples.train.lengths, plan.examples_per_update, plan.seed),
         ranks=ranks,
         emit=emit,
     )
-    _announce(job, loaded, fresh)
+    _announce(job, loaded)
+    for note in (*_notes(job, loaded), *_start_notes(job, progress, fresh, notes)):
+        emit(note)
     return job, progress
 
 
-def _checkpoint(
-    run: RunDir, attempt: AttemptDir, plan: RunPlan, data_sha256: str
-) -> tuple[Path, resume.TrainerState] | None:
-    folder = resume.asked_for(run, attempt)
-    if folder is None:
-        return None
-    state = resume.read(folder)
-    resume.check(state, resume.facts(plan, data_sha256), folder)
-    return folder, state
+def progress_of(
+    state: TrainerState, plan: RunPlan, request: ResumeRequest | None = None
+) -> Progress:
+    """Where the checkpoint left off, with what the request sets in place of its own.
 
-
-def progress_of(state: resume.TrainerState, plan: RunPlan) -> Progress:
-    """Where the checkpoint left off; iters changed by command hold unless the plan changed too."""
+    Without a request iters changed by command hold unless the plan changed too.
+    """
     validated = state.validation_loss
+    iters = state.iters if plan.iters == state.planned_iters else plan.iters
+    rate = state.held_learning_rate
+    if request is not None and request.iters is not None:
+        iters = request.iters
+    if request is not None and "held_learning_rate" in request.model_fields_set:
+        rate = request.held_learning_rate
     return Progress(
-        iters=state.iters if plan.iters == state.planned_iters else plan.iters,
+        iters=iters,
         update=state.update,
         trained_tokens=state.trained_tokens,
-        held_learning_rate=state.held_learning_rate,
+        held_learning_rate=rate,
         best_validation=state.best_validation,
         last_validation=None if validated is None else (state.update, validated),
         saved_update=state.update,
+        patience=state.patience,
+    )
+
+
+def _content(folder: Path, plan: RunPlan, examples: data.Data) -> resume.Content:
+    local = bool(plan.data) and not plan.hf_dataset and Path(plan.data).is_dir()
+    return resume.Content(
+        model_sha256=identity.model_sha256(folder),
+        data_sha256=examples.train.sha256(),
+        data_files=identity.data_sha256s(Path(plan.data)) if local else {},
     )
 
 
@@ -107,7 +128,7 @@ def _check_ranks(plan: RunPlan, ranks: Ranks) -> None:
         )
 
 
-def _announce(job: Job, loaded: loading.Loaded, fresh: int) -> None:
+def _announce(job: Job, loaded: loading.Loaded) -> None:
     plan, train = job.plan, job.data.train
     trainable = [value for _, value in tree_flatten(job.model.trainable_parameters())]
     job.emit(
@@ -122,11 +143,9 @@ def _announce(job: Job, loaded: loading.Loaded, fresh: int) -> None:
             longest_tokens=train.longest,
         )
     )
-    for note in _notes(job, loaded, fresh):
-        job.emit(note)
 
 
-def _notes(job: Job, loaded: loading.Loaded, fresh: int) -> Iterator[Note]:
+def _notes(job: Job, loaded: loading.Loaded) -> Iterator[Note]:
     plan, train = job.plan, job.data.train
     cast = ", the fast one on this CPU" if loading.casts_to_float32() else ""
     yield Note(message=f"Training in {loaded.dtype}{cast}.")
@@ -150,6 +169,20 @@ def _notes(job: Job, loaded: loading.Loaded, fresh: int) -> Iterator[Note]:
             message="There is no validation data: overfitting will not be seen.",
             remedy="Add valid.jsonl to the data folder.",
         )
+
+
+def _start_notes(job: Job, progress: Progress, fresh: int, changed: list[str]) -> Iterator[Note]:
+    """What the run starts from, when it is not from nothing."""
+    plan = job.plan
+    if progress.update:
+        yield Note(message=f"Resumed from the checkpoint at update {progress.update}.")
+    elif plan.resume_adapter_file:
+        yield Note(
+            message=f"Weights only from {plan.resume_adapter_file}: optimizer, position in the "
+            "data and random state start fresh."
+        )
+    for change in changed:
+        yield Note(level="warning", message=f"Unlike before: {change}.")
     if fresh:
         yield Note(
             level="warning",

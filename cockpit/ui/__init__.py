@@ -20,10 +20,11 @@ def run(
     Prints which runs go on without it and how to come back.
     """
     surroundings = environment.prepare()
-    from cockpit.ui import farewell
     from cockpit.ui.app import CockpitApp
 
     app = CockpitApp(start, choose_defaults, surroundings)
     app.run(mouse=surroundings.mouse)
+    from cockpit.ui import farewell
+
     for line in farewell.lines(farewell.active_runs()):
         print(line, file=sys.stderr)

@@ -187,8 +187,7 @@ class Training:
     def again(self, checkpoint: str, **changes: Any) -> Training:
         """The next attempt of this run, from a checkpoint."""
         plan = self.run.attempt(self.number).plan().with_changes(**changes)
-        folder = run_dir.add_attempt(self.run, plan)
-        (folder.path / "resume.json").write_text(json.dumps({"checkpoint": checkpoint}))
+        folder = run_dir.add_attempt(self.run, plan, resume={"checkpoint": checkpoint})
         return Training(self.run, folder.number, started=self.started)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 from collections.abc import Callable
@@ -19,9 +20,9 @@ from tests.trainer.conftest import Training, write_data
 Prepare = Callable[..., Training]
 
 
-def write(run: RunDir, update: int, loss: float | None = None) -> Path:
+def write(run: RunDir, update: int, loss: float | None = None, attempt: int = 1) -> Path:
     arrays = {checkpoint.ADAPTERS_NAME: {"w": mx.full((4,), float(update))}}
-    state = {"update": update, "validation_loss": loss}
+    state = {"attempt": attempt, "update": update, "validation_loss": loss}
     return checkpoint.write(run, update, arrays, {}, lambda files: state | {"files": files})
 
 
@@ -87,12 +88,59 @@ def test_a_checkpoint_of_an_earlier_attempt_gives_way(run: RunDir) -> None:
     assert json.loads((path / "state.json").read_text())["validation_loss"] == 2.0
 
 
-def test_the_last_written_counts_as_newest(run: RunDir) -> None:
-    """A resume from an older checkpoint leaves higher numbers behind that are not newer."""
-    for update in (5, 6, 7, 1, 2, 3):
-        write(run, update)
+def test_what_an_attempt_left_behind_when_it_went_back_is_older_than_what_follows(
+    run: RunDir,
+) -> None:
+    for update in (2, 5, 6, 7):
+        write(run, update, loss=1.0 / update)
+    begin(run, 1)
+    begin(run, 2, checkpoint="0000002")
+    assert [p.name for p in checkpoint.complete(run)][-1] == "0000002"
+    for update in (3, 4):
+        write(run, update, loss=9.0, attempt=2)
+        checkpoint.point_best(run)
         checkpoint.prune(run)
-    assert names(run) == ["0000001", "0000002", "0000003"]
+    assert names(run) == ["0000002", "0000003", "0000004"]
+    assert run.best.resolve().name == "0000002"
+
+
+def test_copying_a_run_does_not_reorder_its_checkpoints(run: RunDir, tmp_path: Path) -> None:
+    for update in (10, 20, 30):
+        path = write(run, update)
+        os.utime(path / "state.json", (1000 - update, 1000 - update))
+    assert [int(p.name) for p in checkpoint.complete(run)] == [10, 20, 30]
+
+
+def test_a_damaged_checkpoint_does_not_push_a_whole_one_out(run: RunDir) -> None:
+    for update in (1, 2, 3):
+        write(run, update)
+    (run.checkpoints / "0000003" / "state.json").write_bytes(b"\0" * 40)
+    write(run, 4)
+    checkpoint.prune(run)
+    assert names(run) == ["0000001", "0000002", "0000003", "0000004"]
+
+
+def test_a_plan_says_what_is_kept(run: RunDir) -> None:
+    keep = checkpoint.Keep(last=1, best=False, every=20)
+    for update in range(10, 70, 10):
+        write(run, update, loss=float(update))
+        checkpoint.prune(run, keep)
+    assert names(run) == ["0000020", "0000040", "0000060"]
+
+
+def test_a_checkpoint_that_was_giving_way_when_the_trainer_died_comes_back(run: RunDir) -> None:
+    path = write(run, 1)
+    path.rename(path.with_name("0000001.replaced.partial"))
+    (run.checkpoints / "0000001.partial").mkdir()
+    checkpoint.settle(run)
+    assert names(run) == ["0000001"]
+
+
+def begin(run: RunDir, attempt: int, **request: str) -> None:
+    folder = run.attempt(attempt).path
+    folder.mkdir(parents=True)
+    if request:
+        (folder / "resume.json").write_text(json.dumps(request))
 
 
 def test_a_killed_trainer_leaves_only_complete_checkpoints(prepare: Prepare) -> None:
@@ -140,7 +188,7 @@ def test_state_says_what_it_is(prepare: Prepare, tmp_path: Path) -> None:
     folder = training.run.checkpoints / "0000003"
     state = resume.read(folder)
     assert (state.update, state.epoch, state.position) == (3, 1, 1)
-    assert state.plan.seed == 5
+    assert (state.attempt, state.plan["seed"]) == (1, 5)
     assert state.validation_loss == training.events(ev.Validated)[-1].loss
     assert set(state.files) == {p.name for p in folder.iterdir()} - {"state.json"}
     assert {"mlx", "mlx-lm", "cockpit"} <= set(state.versions)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from cockpit.embedded import nano_path
 from cockpit.system import run_dir
@@ -194,3 +195,16 @@ async def test_a_given_plan_is_where_the_form_starts() -> None:
         text = await until_shown(pilot, "ready to launch")
         assert row_of(text, "batch_size").split()[-1] == "2"
         assert "40" in row_of(text, "iters")
+
+
+async def test_no_key_is_lost_however_fast_it_is_typed() -> None:
+    async with opened() as pilot:
+        await until_shown(pilot, "ready to launch")
+        form = pilot.app.screen.query_one(PlanForm)
+        form.focus()
+        await until(pilot, lambda: form.has_focus)
+        form.move_to(KEY_FIELDS.index("iters"))
+        for key in "5000":
+            pilot.app.post_message(events.Key(key, key))
+        pilot.app.post_message(events.Key("enter", "\r"))
+        await until(pilot, lambda: form.draft.text("iters") == "5000" and not form.editing)

@@ -127,7 +127,9 @@ class PlanForm(CursorList):
             self._changed()
 
     def action_choose(self) -> None:
-        if field(self.current).kind in ("choice", "switch"):
+        if self.editing:
+            self.action_move(1)
+        elif field(self.current).kind in ("choice", "switch"):
             self.action_step(1)
         else:
             self.edit(self.draft.text(self.current))
@@ -144,7 +146,7 @@ class PlanForm(CursorList):
         editor.value = text
         editor.cursor_position = len(text)
         editor.display = True
-        editor.focus()
+        self.screen.set_focus(editor)
 
     @on(Input.Changed, "#editor")
     def _typed(self, event: Input.Changed) -> None:
@@ -173,7 +175,7 @@ class PlanForm(CursorList):
             had_focus = self._editor.has_focus
             self._editor.display = False
             if had_focus:
-                self.focus()
+                self.screen.set_focus(self)
 
     def move_to(self, index: int) -> None:
         self.finish()
@@ -184,13 +186,19 @@ class PlanForm(CursorList):
 
     def on_key(self, event: events.Key) -> None:
         character = event.character or ""
-        text_field = field(self.current).kind in ("number", "folder", "text")
-        if not self.editing and character in STARTS_EDIT and character and text_field:
+        if self.editing and event.is_printable:
+            # Typed so fast that it was on its way here before the editor had the focus.
+            event.stop()
+            self._editor.insert_text_at_cursor(character)
+        elif character and character in STARTS_EDIT and self._takes_text():
             event.stop()
             event.prevent_default()
             self.edit(character)
             self.draft.set(self.current, character)
             self._changed()
+
+    def _takes_text(self) -> bool:
+        return field(self.current).kind in ("number", "folder", "text")
 
     def _changed(self) -> None:
         self.redraw()
