@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import pytest
 
 from cockpit.core import events as ev
@@ -61,17 +63,24 @@ def straight(prepare: Prepare, updates: int, **fields: Any) -> Training:
     every = fields.get("grad_accumulation_steps", 1)
     fields = {"num_layers": 2, "steps_per_eval": 2 * every} | fields
     training = prepare(iters=updates * every, save_every=every, keep_last=updates, **fields)
-    assert training.here() == 0
+    assert train(training) == 0
     return training
+
+
+def train(training: Training) -> int:
+    """In this process, unless mlx-lm's checkpointing would patch the model class for all."""
+    if training.run.plan().grad_checkpoint:
+        return training.start().wait()
+    return training.here()
 
 
 def check_resume(whole: Training, update: int) -> None:
     """Resumes in the whole run's own directory and compares everything it does."""
-    final = whole.run.checkpoints / f"{whole.losses and len(whole.losses):07d}"
-    wanted = {path.name: path.read_bytes() for path in final.glob("*.safetensors")}
+    final = whole.run.checkpoints / f"{len(whole.losses):07d}"
+    wanted = arrays(final)
     rest = whole.again(f"{update:07d}")
-    assert rest.here() == 0
-    assert {path.name: path.read_bytes() for path in final.glob("*.safetensors")} == wanted
+    assert train(rest) == 0
+    assert arrays(final) == wanted
     compared = ("update", "epoch", "loss", "learning_rate", "trained_tokens", "grad_norm")
     assert told(rest, ev.Updated, compared) == told(whole, ev.Updated, compared)[update:]
     curve = told(whole, ev.Validated, ("update", "loss", "best"))
@@ -79,6 +88,13 @@ def check_resume(whole: Training, update: int) -> None:
         point for point in curve if point[0] > update
     ]
     assert rest.one(ev.Started).update == update
+
+
+def arrays(checkpoint: Path) -> dict[str, bytes]:
+    """Every array of weights and optimizer, bit by bit; their order in the file is no matter."""
+    loaded = [mx.load(str(path)) for path in sorted(checkpoint.glob("*.safetensors"))]
+    assert len(loaded) == 2
+    return {name: bytes(memoryview(value)) for part in loaded for name, value in part.items()}
 
 
 def told(training: Training, kind: type[ev.Record], fields: tuple[str, ...]) -> list[Any]:

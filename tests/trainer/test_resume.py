@@ -1,58 +1,20 @@
-"""A resume continues the same run to the bit, or says by name why it cannot."""
+"""What a resume takes up, what it keeps, and what it refuses or warns about, by name."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import pytest
 
 from cockpit.core import events as ev
-from tests.trainer.conftest import Training
+from tests.trainer.conftest import Training, write_model
 
 Prepare = Callable[..., Training]
-
-DEMANDING: dict[str, Any] = {
-    "optimizer": "adamw",
-    "grad_accumulation_steps": 2,
-    "lora_parameters": {"rank": 4, "dropout": 0.3, "scale": 10.0},
-    "lr_schedule": {"name": "cosine_decay", "arguments": [1e-3, 8], "warmup": 2},
-}
-
-
-def adapter(training: Training) -> bytes:
-    return (training.run.adapters / "adapters.safetensors").read_bytes()
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        DEMANDING,
-        {"fine_tune_type": "full", "num_layers": 2, "optimizer": "adafactor"},
-        {"fine_tune_type": "dora", "optimizer": "muon", "num_layers": 3},
-        {"optimizer": "sgd", "optimizer_config": {"sgd": {"momentum": 0.9}}},
-    ],
-    ids=["lora-adamw-dropout-cosine-accumulation", "full-adafactor", "dora-muon", "sgd-momentum"],
-)
-def test_four_updates_and_four_more_are_eight(prepare: Prepare, fields: dict[str, Any]) -> None:
-    iters = 8 * fields.get("grad_accumulation_steps", 1)
-    straight = prepare(iters=iters, **fields)
-    assert straight.here() == 0
-    broken = prepare(iters=iters, save_every=iters // 2, sample_prompts=("one red",), **fields)
-    stop_at(broken, 4)
-    rest = broken.again("0000004")
-    assert rest.here() == 0
-
-    assert adapter(broken) == adapter(straight)
-    assert rest.losses == straight.losses[4:]
-    assert [e.update for e in rest.events(ev.Updated)] == [5, 6, 7, 8]
-    assert rest.one(ev.Started).update == 4
-    last, wanted = rest.events(ev.Updated)[-1], straight.events(ev.Updated)[-1]
-    assert (last.trained_tokens, last.learning_rate) == (
-        wanted.trained_tokens,
-        wanted.learning_rate,
-    )
 
 
 def stop_at(training: Training, update: int) -> None:
@@ -103,10 +65,12 @@ def test_a_damaged_checkpoint_is_refused_by_name(prepare: Prepare) -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"lora_parameters": {"rank": 4}}, "rank"),
+        ({"lora_parameters": {"rank": 4}}, "lora_parameters.rank"),
         ({"optimizer": "sgd"}, "optimizer"),
         ({"num_layers": 2}, "num_layers"),
-        ({"batch_size": 4}, "examples_per_update"),
+        ({"batch_size": 4}, "batch_size x grad_accumulation_steps"),
+        ({"seed": 3}, "seed"),
+        ({"lora_parameters": {"keys": ["self_attn.q_proj"]}}, "lora_parameters.keys"),
     ],
 )
 def test_a_checkpoint_of_another_plan_is_refused_by_name(
@@ -116,7 +80,9 @@ def test_a_checkpoint_of_another_plan_is_refused_by_name(
     assert training.here() == 0
     rest = training.again("0000002", iters=4, **changes)
     assert rest.here() == 2
-    assert f": {named} was " in rest.one(ev.Ended).message
+    ended = rest.one(ev.Ended)
+    assert ended.kind == "checkpoint"
+    assert f"\n{named}: " in ended.message and " -> " in ended.message
 
 
 def test_changed_data_is_refused(prepare: Prepare, tmp_path: Any) -> None:
@@ -137,3 +103,69 @@ def test_a_missing_checkpoint_is_named(prepare: Prepare) -> None:
     rest = training.again("0000001")
     assert rest.here() == 2
     assert "0000001" in rest.one(ev.Ended).message
+
+
+def test_another_model_under_the_same_name_is_refused(prepare: Prepare, tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+    training = prepare(iters=2, model=str(folder))
+    assert training.here() == 0
+    weights = mx.load(str(folder / "model.safetensors"))
+    weights["model.norm.weight"] = weights["model.norm.weight"] + 1e-3
+    mx.save_safetensors(str(folder / "model.safetensors"), weights, {"format": "mlx"})
+    rest = training.again("0000002", iters=4)
+    assert rest.here() == 2
+    assert "other weights" in rest.one(ev.Ended).message
+
+
+def test_the_same_model_and_data_elsewhere_go_on(
+    prepare: Prepare, model: Path, data: Path, tmp_path: Path
+) -> None:
+    training = prepare(iters=2)
+    assert training.here() == 0
+    places = {"model": str(tmp_path / "moved"), "data": str(tmp_path / "data")}
+    shutil.copytree(model, places["model"])
+    shutil.copytree(data, places["data"])
+    rest = training.again("0000002", iters=4, **places)
+    assert rest.here() == 0
+    assert [e.update for e in rest.events(ev.Updated)] == [3, 4]
+
+
+def test_what_changes_the_rest_of_the_run_is_warned_about(prepare: Prepare) -> None:
+    training = prepare(iters=2)
+    assert training.here() == 0
+    state = training.run.checkpoints / "0000002" / "state.json"
+    document = json.loads(state.read_text())
+    document["versions"]["mlx"] = "0.1.2"
+    document["device"] = "abacus"
+    state.write_text(json.dumps(document))
+    rest = training.again("0000002", iters=4, learning_rate=5e-4, lora_parameters={"dropout": 0.1})
+    assert rest.here() == 0
+    notes = [note.message for note in rest.events(ev.Note) if note.level == "warning"]
+    for said in ("learning_rate: 0.001 -> 0.0005", "dropout", "mlx was 0.1.2", "abacus"):
+        assert any(said in note for note in notes), said
+    rates = [event.learning_rate for event in rest.events(ev.Updated)]
+    assert rates == pytest.approx([5e-4] * 2)
+
+
+def test_the_same_examples_in_smaller_batches_go_on(prepare: Prepare) -> None:
+    training = prepare(iters=4, batch_size=2)
+    assert training.here() == 0
+    rest = training.again("0000004", iters=16, batch_size=1, grad_accumulation_steps=2)
+    assert rest.here() == 0
+    whole = prepare(iters=8, batch_size=2)
+    assert whole.here() == 0
+    assert rest.losses == pytest.approx(whole.losses[4:], rel=1e-4)
+
+
+def test_adapter_weights_of_a_run_are_not_asked_for_again(prepare: Prepare, tmp_path: Path) -> None:
+    start = prepare(iters=1)
+    assert start.here() == 0
+    copy = tmp_path / "copy.safetensors"
+    shutil.copyfile(start.run.adapters / "adapters.safetensors", copy)
+    training = prepare(iters=2, resume_adapter_file=str(copy))
+    assert training.here() == 0
+    assert any(n.message.startswith("Weights only") for n in training.events(ev.Note))
+    copy.unlink()
+    rest = training.again("0000002", iters=3)
+    assert rest.here() == 0
+    assert not any(n.message.startswith("Weights only") for n in rest.events(ev.Note))
