@@ -1,6 +1,6 @@
 """Forecast beside measured peak memory, and beside the formulas people use.
 
-    python bench/forecast.py [--only TEXT] [--out FILE.json] [--measured FILE.json]
+    python bench/forecast.py [--quick] [--only TEXT] [--out FILE.json] [--measured FILE.json]
 
 Each plan is trained for a few updates in a process of its own (see forecast_measure.py). The
 measured peaks can be kept with --out and compared again later with --measured.
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from forecast_baselines import BASELINES
-from forecast_cases import Case, cases
+from forecast_cases import Case, cases, quick_cases
 
 HERE = Path(__file__).parent
 GOALS = "goals on CPU: median 0.15 %, p90 0.6 %, worst 1.5 %, never more than 0.5 % too low"
@@ -33,7 +33,7 @@ def main() -> int:
         rows = json.loads(Path(arguments.measured).read_text())["cases"]
         known = {row["key"]: row["measured"] for row in rows}
     rows = []
-    for case in cases():
+    for case in quick_cases() if arguments.quick else cases():
         if arguments.only and arguments.only not in case.name:
             continue
         key = f"{case.name} / {case.flavour}"
@@ -55,6 +55,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few small cases")
     parser.add_argument("--only", help="cases whose name contains this")
     parser.add_argument("--out", help="write everything here as JSON")
     parser.add_argument("--measured", help="measured peaks of an earlier --out, not measured again")

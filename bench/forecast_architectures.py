@@ -88,9 +88,7 @@ ARCHITECTURES: dict[str, Config] = {
     "nemotron": decoder("nemotron", hidden_act="relu2", norm_eps=1e-5),
     "hunyuan": decoder("hunyuan_v1_dense"),
     "minicpm": decoder("minicpm", dim_model_base=64, scale_depth=1.4, scale_emb=12),
-    "gpt_neox": decoder(
-        "gpt_neox", layer_norm_eps=1e-5, rotary_emb_base=10_000, rotary_pct=0.25
-    ),
+    "gpt_neox": decoder("gpt_neox", layer_norm_eps=1e-5, rotary_emb_base=10_000, rotary_pct=0.25),
     "exaone4": decoder(
         "exaone4",
         head_dim=32,
@@ -112,7 +110,12 @@ ARCHITECTURES: dict[str, Config] = {
     ),
     # Experts
     "qwen3_moe": decoder(
-        "qwen3_moe", head_dim=32, decoder_sparse_step=1, mlp_only_layers=[], norm_topk_prob=True, **_MOE
+        "qwen3_moe",
+        head_dim=32,
+        decoder_sparse_step=1,
+        mlp_only_layers=[],
+        norm_topk_prob=True,
+        **_MOE,
     ),
     "mixtral": decoder("mixtral", num_local_experts=4, num_experts_per_tok=2),
     "granitemoe": decoder(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pydoc_data.topics import topics
 from typing import Any, Literal
 
 from forecast_architectures import ARCHITECTURES, Config, decoder, packed
 
 from cockpit.core.plan import RunPlan
-from cockpit.embedded import demo_data_path, nano_path
+from cockpit.embedded import nano_path
 from cockpit.memory.lengths import Batches, of_data
 
 Flavour = Literal["cockpit", "mlx_lm"]
@@ -21,7 +21,6 @@ class Case:
     """One plan on one model, trained by one of the two loops.
 
     ``lengths`` are tokens of examples; without them every example is ``tokens`` + 1 long.
-    ``validated`` is whether the case also measures a validation batch.
     """
 
     name: str
@@ -31,7 +30,7 @@ class Case:
     plan: dict[str, Any] = field(default_factory=dict)
     lengths: list[int] | None = None
     flavour: Flavour = "cockpit"
-    updates: int = 2
+    updates: int = 12
 
     @property
     def vocabulary(self) -> int:
@@ -65,19 +64,12 @@ class Case:
 
 @lru_cache(maxsize=1)
 def real_lengths() -> list[int]:
-    """Tokens of each example of the embedded data, which is text of very different lengths."""
+    """Tokens of real texts of very different lengths: the paragraphs of Python's own manual."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(nano_path() / "tokenizer.json"))
-    lines = (demo_data_path() / "train.jsonl").read_text(encoding="utf-8").splitlines()
-    return [len(tokenizer.encode(" ".join(_strings(json.loads(line)))).ids) for line in lines]
-
-
-def _strings(document: Any) -> list[str]:
-    if isinstance(document, str):
-        return [document]
-    values = document.values() if isinstance(document, dict) else document
-    return [text for value in values for text in _strings(value)]
+    texts = [text for name in sorted(topics) for text in topics[name].split("\n\n") if text.strip()]
+    return [max(8, len(tokenizer.encode(text).ids)) for text in texts[::29]]
 
 
 def cases() -> list[Case]:
@@ -91,6 +83,36 @@ def cases() -> list[Case]:
         found.append(Case(name, config, flavour=flavours[0]))
         found.append(Case(f"{name} checkpointed", config, plan=checkpointed, flavour=flavours[1]))
     return found + _plans() + _ragged()
+
+
+def quick_cases() -> list[Case]:
+    """A few of every kind that take seconds, for the test suite."""
+    tiny = decoder("llama", hidden=64, layers=3, vocab_size=4000)
+    experts = decoder(
+        "qwen3_moe",
+        hidden=64,
+        layers=2,
+        vocab_size=4000,
+        head_dim=16,
+        num_experts=4,
+        num_experts_per_tok=2,
+        moe_intermediate_size=64,
+        decoder_sparse_step=1,
+        mlp_only_layers=[],
+        norm_topk_prob=True,
+    )
+    shared = {**ARCHITECTURES["gemma4"], "hidden_size": 128, "vocab_size": 4000}
+    shared |= {"num_key_value_heads": 1, "vocab_size_per_layer_input": 4000}
+    kept = {"grad_checkpoint": True}
+    return [
+        Case("quick llama", tiny, 4, 64),
+        Case("quick llama checkpointed", tiny, 4, 64, kept, flavour="mlx_lm"),
+        Case("quick llama accumulated", tiny, 4, 64, {"grad_accumulation_steps": 3}),
+        Case("quick llama on real text", tiny, 4, 192, kept, real_lengths()[:16]),
+        Case("quick packed", packed(tiny, 4), 2, 32),
+        Case("quick experts", experts, 4, 64),
+        Case("quick shared keys checkpointed", shared, 4, 64, kept),
+    ]
 
 
 def _plans() -> list[Case]:
@@ -140,7 +162,6 @@ def _ragged() -> list[Case]:
                     {"grad_checkpoint": name != "llama"},
                     lengths[:24],
                     flavour,  # type: ignore[arg-type]
-                    updates=6,
                 )
             )
     return found

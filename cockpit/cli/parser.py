@@ -14,6 +14,15 @@ from cockpit.errors import CockpitError
 Handler = Callable[[argparse.Namespace], int]
 
 
+# Commands that take every field of a plan: the generated usage would fill the screen.
+PLAN_USAGE = {
+    "train": "[PLAN.toml | -c YAML] [--model MODEL --data FOLDER ...] [--detach] [--json]",
+    "resume": "[RUN | --latest] [--from UPDATE] [--iters N ...] [--detach] [--json]",
+    "predict": "[PLAN.toml | -c YAML] [--model MODEL --data FOLDER ...] [--profile NAME] [--json]",
+    "fit": "[PLAN.toml | -c YAML] [--model MODEL --data FOLDER ...] [--profile NAME] [--json]",
+}
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose mistakes are CockpitErrors, like everybody else's."""
 
@@ -39,6 +48,8 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=about, description=detail or about)
         command.add_argument("--json", action="store_true", help="Print one JSON document.")
         command.set_defaults(run=handler)
+        if name in PLAN_USAGE:
+            command.usage = f"cockpit {name} {PLAN_USAGE[name]}"
         return command
 
     _add_training(add)

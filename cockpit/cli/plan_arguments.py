@@ -16,6 +16,7 @@ from cockpit.system import plan_file
 # Fields with a shape of their own; --set reaches them all.
 _NOT_FLAGS = frozenset({"lora_parameters", "lr_schedule", "optimizer_config", "hf_dataset"})
 _LISTS = frozenset({"keys", "sample_prompts"})
+_METAVARS: dict[Any, str] = {int: "N", float: "X"}
 
 
 def add_plan_flags(parser: argparse.ArgumentParser) -> None:
@@ -40,14 +41,16 @@ def add_plan_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_flag(group: Any, name: str, field: FieldInfo) -> None:
     flag = "--" + name.replace("_", "-")
-    shown = "" if field.default in (None, "", ()) else f" [{field.default}]"
-    text = ((field.description or "") + shown).replace("%", "%%")
+    silent = field.is_required() or field.default in (None, "", (), False)
+    text = (field.description or "") + ("" if silent else f" [{field.default}]")
+    options: dict[str, Any] = {"default": None, "help": text.replace("%", "%%")}
     if field.annotation is bool:
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        options["action"] = argparse.BooleanOptionalAction
     elif name in _LISTS:
-        group.add_argument(flag, nargs="+", default=None, metavar="TEXT", help=text)
+        options |= {"nargs": "+", "metavar": "TEXT"}
     else:
-        group.add_argument(flag, default=None, metavar=name.upper().split("_")[-1], help=text)
+        options["metavar"] = _METAVARS.get(field.annotation, "TEXT")
+    group.add_argument(flag, **options)
 
 
 def plan_from_arguments(arguments: argparse.Namespace) -> RunPlan:

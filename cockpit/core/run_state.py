@@ -194,8 +194,10 @@ def _apply_start(
         state.supervisor = identity
         state.keep_awake = event.keep_awake
         return
-    if event.attempt != state.attempt:
-        _begin_attempt(state, event.attempt)
+    # Whoever took it for dead was wrong: a trainer that says it starts is alive.
+    revived = isinstance(event, ev.Started) and not state.active
+    if event.attempt != state.attempt or revived:
+        begin_attempt(state, event.attempt)
     state.trainer = identity
     if isinstance(event, ev.Started):
         state.device, state.dtype, state.blas = event.device, event.dtype, event.blas
@@ -203,11 +205,12 @@ def _apply_start(
         _forget_after(state, event.update)
 
 
-def _begin_attempt(state: RunState, attempt: int) -> None:
+def begin_attempt(state: RunState, attempt: int) -> None:
+    """What the attempt before ended with is over; its curve stays."""
     state.attempt = attempt
     state.status, state.phase = "starting", "starting"
-    state.end = state.diagnosis = state.ended_at = None
-    state.recent_speeds.clear()
+    state.trainer = state.end = state.diagnosis = state.ended_at = None
+    state.recent_speeds = deque(maxlen=state.recent_speeds.maxlen)
 
 
 def _forget_after(state: RunState, update: int) -> None:
@@ -238,9 +241,11 @@ def _apply_control(state: RunState, event: ev.Paused | ev.Resumed | ev.Acknowled
 
 
 def _apply_end(state: RunState, event: ev.Ended | ev.TrainerExited | ev.SupervisorEnded) -> None:
+    if isinstance(event, ev.TrainerExited) and event.attempt < state.attempt:
+        return
     if isinstance(event, ev.TrainerExited) and event.attempt > state.attempt:
         # It could not even be started, so its exit is the first that is heard of it.
-        _begin_attempt(state, event.attempt)
+        begin_attempt(state, event.attempt)
     if isinstance(event, ev.Ended):
         state.end = event
         state.status = event.status

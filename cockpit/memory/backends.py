@@ -18,7 +18,9 @@ class RunAhead:
 
     By ``dispatches``: after so many pieces of work. By ``commits``: once a command buffer holds
     more than so many pieces of work, or its arrays more than so many Mi elements (or MiB).
-    ``page_bytes``: allocations above it are rounded up to whole pages.
+    ``page_bytes``: allocations above it are rounded up to whole pages. A freed buffer is kept
+    while all kept ones are within ``cache_limit_bytes`` (None: no limit), and is used again for
+    a request that is at most ``reuse_slack_bytes`` smaller.
     """
 
     backend: Backend
@@ -28,6 +30,8 @@ class RunAhead:
     mebi_per_task: int = 0
     mebi_of: Literal["elements", "bytes"] = "elements"
     page_bytes: int = 0
+    reuse_slack_bytes: int = 0
+    cache_limit_bytes: int | None = 0
     validated: bool = False
     source: str = ""
 
@@ -37,8 +41,11 @@ CPU = RunAhead(
     cut_by="dispatches",
     work_per_task=10,
     outstanding_tasks=10,
+    reuse_slack_bytes=2 * 4096,
+    cache_limit_bytes=32 << 20,
     validated=True,
-    source="DISPATCHES_PER_TASK in backend/cpu/encoder.h, MAX_ACTIVE_TASKS in transforms.cpp",
+    source="DISPATCHES_PER_TASK in backend/cpu/encoder.h, MAX_ACTIVE_TASKS in transforms.cpp, "
+    "CommonAllocator in backend/no_gpu/allocator.cpp",
 )
 # By the last letter of Metal's architecture name: p phone, g base and pro, s max, d ultra.
 METAL: dict[str, RunAhead] = {
@@ -49,6 +56,8 @@ METAL: dict[str, RunAhead] = {
         outstanding_tasks=10,
         mebi_per_task=elements,
         page_bytes=16_384,
+        reuse_slack_bytes=2 * 16_384,
+        cache_limit_bytes=None,
         source="Device::Device in backend/metal/device.cpp, MAX_ACTIVE_TASKS in transforms.cpp",
     )
     for chip, work, elements in (("p", 20, 40), ("g", 40, 40), ("s", 50, 50), ("d", 50, 50))
@@ -83,5 +92,7 @@ def _cuda(work: int, mebibytes: int) -> RunAhead:
         mebi_per_task=mebibytes,
         mebi_of="bytes",
         page_bytes=16_384,
+        reuse_slack_bytes=2 * 16_384,
+        cache_limit_bytes=None,
         source="get_graph_limits in backend/cuda/device.cpp, MAX_ACTIVE_TASKS in transforms.cpp",
     )

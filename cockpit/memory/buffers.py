@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_left, insort
+
 from cockpit.memory import layout
+from cockpit.memory.backends import RunAhead
 from cockpit.memory.graph import Op, Value
 from cockpit.memory.layout import Layout
 
@@ -39,23 +43,36 @@ _NOWHERE = Layout((), 0, True, True, True)
 class Memory:
     """Allocates and frees as MLX's allocator does, and remembers the highest level.
 
-    ``page_bytes`` is what larger allocations are rounded up to; 0 takes them as they are.
+    Without ``ahead`` nothing is rounded up and no freed buffer is kept. ``held_bytes`` is the
+    most that was live or kept at one time.
     """
 
-    def __init__(self, base_bytes: int, page_bytes: int = 0):
+    def __init__(self, base_bytes: int, ahead: RunAhead | None = None):
         self.active_bytes = base_bytes
         self.peak_bytes = base_bytes
-        self.allocated_bytes = 0  # ever
-        self.freed_bytes = 0  # ever, by ``release``
+        self.held_bytes = base_bytes
         self.temporaries: list[Buffer] = []
-        self._page_bytes = page_bytes
+        self._page_bytes = ahead.page_bytes if ahead else 0
+        self._slack_bytes = ahead.reuse_slack_bytes if ahead else 0
+        limit = ahead.cache_limit_bytes if ahead else 0
+        self._cache_limit_bytes = sys.maxsize if limit is None else limit
+        self._kept: list[int] = []  # sizes of freed buffers, ascending
+        self._kept_bytes = 0
 
     def allocate(self, size_bytes: int, origin: Value | None) -> Buffer:
         page = self._page_bytes
         if page and size_bytes > page:
             size_bytes = -(-size_bytes // page) * page
+        kept = self._kept
+        if kept:
+            at = bisect_left(kept, size_bytes)
+            most = min(2 * size_bytes, size_bytes + self._slack_bytes)
+            if at < len(kept) and kept[at] < most:
+                size_bytes = kept.pop(at)
+                self._kept_bytes -= size_bytes
         self.active_bytes += size_bytes
-        self.allocated_bytes += size_bytes
+        if self.active_bytes + self._kept_bytes > self.held_bytes:
+            self.held_bytes = self.active_bytes + self._kept_bytes
         if self.active_bytes > self.peak_bytes:
             self.peak_bytes = self.active_bytes
         return Buffer(size_bytes, origin)
@@ -63,8 +80,11 @@ class Memory:
     def release(self, buffer: Buffer) -> None:
         buffer.references -= 1
         if not buffer.references:
-            self.active_bytes -= buffer.size_bytes
-            self.freed_bytes += buffer.size_bytes
+            size_bytes = buffer.size_bytes
+            self.active_bytes -= size_bytes
+            if size_bytes and self._kept_bytes + size_bytes <= self._cache_limit_bytes:
+                insort(self._kept, size_bytes)
+                self._kept_bytes += size_bytes
 
     def place_input(self, value: Value) -> None:
         """An input is there from the start; its bytes are part of the base."""
@@ -106,8 +126,7 @@ class Memory:
         if (
             source.itemsize == out.itemsize
             and self.is_donatable(source)
-            and source.memory.buffer.size_bytes
-            <= out.size * out.itemsize + DONATION_SLACK_BYTES
+            and source.memory.buffer.size_bytes <= out.size * out.itemsize + DONATION_SLACK_BYTES
         ):
             self.view(out, source)
             return True

@@ -29,9 +29,7 @@ def from_folder(folder: Path, plan: RunPlan) -> nn.Module:
     """The model in ``folder`` as mlx-lm loads it; of its weights only the headers are read."""
     if not any(folder.glob("model*.safetensors")):
         return from_config_alone(mlx_lm_utils.load_config(folder))
-    model, _ = mlx_lm_utils.load_model(
-        folder, lazy=True, trust_remote_code=plan.trust_remote_code
-    )
+    model, _ = mlx_lm_utils.load_model(folder, lazy=True, trust_remote_code=plan.trust_remote_code)
     return model
 
 
@@ -94,7 +92,9 @@ def make_trainable(model: nn.Module, plan: RunPlan, backend: Backend) -> None:
 
 
 @contextmanager
-def checkpointed_blocks(model: nn.Module, patch: Callable[[list[nn.Module]], None]) -> Iterator[None]:
+def checkpointed_blocks(
+    model: nn.Module, patch: Callable[[list[nn.Module]], None]
+) -> Iterator[None]:
     """``patch`` applied to the model's blocks, and their classes as they were afterwards."""
     kinds = {type(block) for block in model.layers}
     before = {kind: kind.__dict__.get("__call__") for kind in kinds}

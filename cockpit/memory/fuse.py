@@ -12,17 +12,21 @@ MAX_DEPTH = 11
 MAX_INPUTS = 24
 
 UNARY = frozenset(
-    (
-        "Abs ArcCos ArcCosh ArcSin ArcSinh ArcTan ArcTanh AsType Ceil Cos Conjugate Cosh "
-        "Remainder Erf ErfInv Exp Floor Log Log1p LogicalNot Negative Round Sigmoid Sign Sin "
-        "Sinh Square Sqrt Tan Tanh Expm1 Real Imag BitwiseInvert"
-    ).split()
+    {
+        *("Abs", "AsType", "BitwiseInvert", "Ceil", "Conjugate", "Floor", "Imag", "LogicalNot"),
+        *("Negative", "Real", "Remainder", "Round", "Sigmoid", "Sign", "Sqrt", "Square"),
+        *("Erf", "ErfInv", "Exp", "Expm1", "Log", "Log1p"),
+        *("ArcCos", "ArcCosh", "ArcSin", "ArcSinh", "ArcTan", "ArcTanh"),
+        *("Cos", "Cosh", "Sin", "Sinh", "Tan", "Tanh"),
+    }
 )
 BINARY = frozenset(
-    (
-        "Add Divide Equal Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogAddExp "
-        "Maximum Minimum Multiply NotEqual Power Subtract BitwiseBinary ArcTan2 FloorDivide"
-    ).split()
+    {
+        *("Add", "ArcTan2", "BitwiseBinary", "Divide", "FloorDivide", "LogAddExp", "Maximum"),
+        *("Minimum", "Multiply", "Power", "Subtract"),
+        *("Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "NotEqual"),
+        *("LogicalAnd", "LogicalOr"),
+    }
 )
 _ELEMENTWISE = UNARY | BINARY | {"Select"}
 FUSABLE = _ELEMENTWISE | {"Broadcast"}

@@ -28,6 +28,7 @@ from cockpit.trainer.gradient_checkpoint import checkpoint_blocks
 from cockpit.trainer.ranks import Ranks
 from cockpit.trainer.step import UpdateStep
 
+
 @dataclass(frozen=True, slots=True)
 class Phase:
     """``graph`` ready to be replayed; ``base_bytes`` are live before it starts."""
@@ -48,17 +49,18 @@ class Job:
     valid: BatchShape | None
     backend: Backend = "cpu"
     fused: bool = True
+    blocked_attention: bool = True
 
 
 def cockpit_phases(job: Job) -> Iterator[Phase]:
     """What cockpit.trainer does, in the order in which a run does it."""
     step = UpdateStep(job.model, job.optimizer, Ranks())
-    state, batch = step._state, _batch(job.train)
+    state, batch = step.state, _batch(job.train)
     if job.valid is not None:
         yield _validation(job)
 
     def whole(*arrays: mx.array) -> list[mx.array]:
-        return list(step._whole(*arrays))
+        return list(step.whole(*arrays))
 
     with _checkpointing(job, checkpoint_blocks):
         if job.plan.grad_accumulation_steps == 1:
@@ -71,10 +73,10 @@ def cockpit_phases(job: Job) -> Iterator[Phase]:
         ]
 
         def part(tokens: mx.array, bounds: mx.array, *before: mx.array) -> list[mx.array]:
-            return _flat(step._part(tokens, bounds, _sums(before, sums)))
+            return _flat(step.part(tokens, bounds, _sums(before, sums)))
 
         def last(tokens: mx.array, bounds: mx.array, *before: mx.array) -> list[mx.array]:
-            return list(step._last(tokens, bounds, _sums(before, sums)))
+            return list(step.last(tokens, bounds, _sums(before, sums)))
 
         before = [array for _, array in sums]
         if job.plan.grad_accumulation_steps > 2:
@@ -180,7 +182,7 @@ def _update(
     with (
         rewrite_checkpoint.marked_checkpoints() as marks,
         rewrite_experts.replaced_expert_products() as products,
-        rewrite_fast.marked_calls(job.backend) as calls,
+        rewrite_fast.marked_calls(job.backend, job.blocked_attention) as calls,
     ):
         graph, places = capture_with_state(state, function, [*batch, *before])
     rewrite_fast.rewrite(graph, calls)

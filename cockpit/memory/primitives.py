@@ -1,472 +1,68 @@
-"""What each MLX primitive does with memory on the CPU backend, in one table.
+"""What each MLX primitive does with memory, in one table.
 
-A behaviour places an operation's results and returns how many pieces of work it dispatches.
-Read from MLX's ``backend/cpu`` and ``backend/common``; GPU backends differ in few of them, and
-those differences are not validated.
+A primitive that is not here has not been read: it is taken to need new buffers, and reported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from cockpit.memory import layout
-from cockpit.memory.buffers import DONATION_SLACK_BYTES, Memory
+from cockpit.memory import behaviours, views, whole
+from cockpit.memory.buffers import Memory
 from cockpit.memory.fuse import BINARY, UNARY
-from cockpit.memory.graph import Op, Value
-from cockpit.memory.layout import Layout
+from cockpit.memory.graph import Op
 
 Behaviour = Callable[[Op, Memory], int]
 
-
-def fresh(op: Op, memory: Memory) -> int:
-    """New buffers for all results."""
-    for out in op.outputs:
-        memory.fresh(out)
-    return 1
-
-
-def unary(op: Op, memory: Memory) -> int:
-    """In place if the argument is without gaps and not needed any more."""
-    source, out = op.inputs[0], op.outputs[0]
-    if not source.memory.layout.contiguous:
-        memory.fresh(out)
-    elif not memory.donate(source, out):
-        memory.fresh_like(out, source)
-    return 1
-
-
-def binary(op: Op, memory: Memory) -> int:
-    a, b = op.inputs
-    out = op.outputs[0]
-    of_a: Layout = a.memory.layout
-    of_b: Layout = b.memory.layout
-    if of_a.data_size == 1 and of_b.data_size == 1:
-        memory.fresh_like(out, a)
-        return 1
-    if of_a.data_size == 1 and of_b.contiguous:
-        candidates = [b]
-    elif of_b.data_size == 1 and of_a.contiguous:
-        candidates = [a]
-    elif (of_a.rows and of_b.rows) or (of_a.columns and of_b.columns):
-        candidates = [a, b]
-    else:
-        whole = (v for v in (a, b) if v.memory.layout.rows and v.size == out.size)
-        if not any(memory.donate(value, out) for value in whole):
-            memory.fresh(out)
-        return 1
-    if not any(memory.donate(value, out) for value in candidates):
-        memory.fresh_like(out, candidates[0])
-    return 1
-
-
-def select(op: Op, memory: Memory) -> int:
-    layouts: list[Layout] = [value.memory.layout for value in op.inputs]
-    out = op.outputs[0]
-    if all(lay.data_size == 1 for lay in layouts):
-        memory.fresh_like(out, op.inputs[1])
-        return 1
-    alike = all(lay.rows for lay in layouts) or all(lay.columns for lay in layouts)
-    for value in op.inputs:
-        if (alike or value.memory.layout.rows) and memory.donate(value, out):
-            return 1
-    if alike:
-        memory.fresh_like(out, op.inputs[1])
-    else:
-        memory.fresh(out)
-    return 1
-
-
-def compiled(op: Op, memory: Memory) -> int:
-    """A fused kernel: results take over dead inputs of their width, in order."""
-    shape = op.outputs[0].shape
-    arrays = [value for value in op.inputs if value.shape]
-    contiguous = _fused_contiguously(arrays, shape)
-    pending = list(op.outputs)
-    pattern: Layout | None = None
-    for value in arrays:
-        if not pending:
-            break
-        out, lay = pending[0], value.memory.layout
-        usable = value.itemsize == out.itemsize and not value.scalar_constant
-        if not contiguous:
-            usable = usable and lay.rows and value.size == out.size
-        if usable and memory.is_donatable(value):
-            memory.view(out, value, None if contiguous else layout.packed(out.shape, out.size))
-            pending.pop(0)
-        if pattern is None and value.size == op.outputs[0].size:
-            pattern = lay
-    for out in pending:
-        if contiguous and pattern is not None:
-            place = out.memory
-            place.layout = pattern
-            place.buffer = memory.allocate(pattern.data_size * out.itemsize, out)
-        else:
-            memory.fresh(out)
-    return 1
-
-
-def _fused_contiguously(arrays: list[Value], shape: tuple[int, ...]) -> bool:
-    if not arrays:
-        return not shape
-    if any(value.shape != shape for value in arrays):
-        return False
-    layouts: list[Layout] = [value.memory.layout for value in arrays]
-    if len(layouts) == 1:
-        return layouts[0].contiguous
-    return all(lay.rows for lay in layouts) or all(lay.columns for lay in layouts)
-
-
-def _copy(source: Value, out: Value, memory: Memory, in_layout: bool) -> int:
-    """A copy that keeps the layout, and moves instead where it can, or one that packs."""
-    if not in_layout:
-        memory.fresh(out)
-        return 1
-    if memory.donate(source, out):
-        return 0
-    memory.fresh_like(out, source)
-    return 1
-
-
-def cast(op: Op, memory: Memory) -> int:
-    source, out = op.inputs[0], op.outputs[0]
-    _copy(source, out, memory, source.memory.layout.contiguous)
-    return 1
-
-
-def full(op: Op, memory: Memory) -> int:
-    lay: Layout = op.inputs[0].memory.layout
-    in_layout = lay.contiguous and lay.data_size != 1
-    return _copy(op.inputs[0], op.outputs[0], memory, in_layout)
-
-
-def _pack_matrix(value: Value, memory: Memory) -> int:
-    """BLAS takes rows or columns side by side; anything else is copied first."""
-    rows, columns = value.shape[-2:]
-    strides = value.memory.layout.strides
-    down, right = strides[-2], strides[-1]
-    if (down == columns and right == 1) or (down == 1 and right == rows):
-        return 0
-    memory.temporary(value.size_bytes, value)
-    return 1
-
-
-def matmul(op: Op, memory: Memory) -> int:
-    memory.fresh(op.outputs[0])
-    return 1 + _pack_matrix(op.inputs[0], memory) + _pack_matrix(op.inputs[1], memory)
-
-
-def matmul_add(op: Op, memory: Memory) -> int:
-    lay: Layout = op.inputs[2].memory.layout
-    work = _copy(op.inputs[2], op.outputs[0], memory, lay.rows and lay.data_size != 1)
-    work += _pack_matrix(op.inputs[0], memory) + _pack_matrix(op.inputs[1], memory)
-    return work + 1
-
-
-def quantized_matmul(op: Op, memory: Memory) -> int:
-    work = 1
-    for value in op.inputs[:4]:
-        if len(value.shape) > 1 and value.size > 1 and not value.memory.layout.rows:
-            memory.temporary(value.size_bytes, value)
-            work += 1
-    memory.fresh(op.outputs[0])
-    return work
-
-
-def gathered_quantized_matmul(op: Op, memory: Memory) -> int:
-    work = 1
-    for value in op.inputs[:4]:
-        if len(value.shape) < 2 or value.size < 2:
-            continue
-        strides = value.memory.layout.strides
-        if strides[-1] != 1 or strides[-2] != value.shape[-1]:
-            memory.temporary(value.size_bytes, value)
-            work += 1
-    memory.fresh(op.outputs[0])
-    return work
-
-
-def softmax(op: Op, memory: Memory) -> int:
-    source, out = op.inputs[0], op.outputs[0]
-    if not _last_axis_is_dense(source):
-        memory.fresh(out)
-        return 2
-    if memory.is_donatable(source):
-        memory.view(out, source)
-    else:
-        memory.fresh_like(out, source)
-    return 1
-
-
-def log_sum_exp(op: Op, memory: Memory) -> int:
-    work = 1
-    if not _last_axis_is_dense(op.inputs[0]):
-        memory.temporary(op.inputs[0].size_bytes, op.inputs[0])
-        work = 2
-    memory.fresh(op.outputs[0])
-    return work
-
-
-def _last_axis_is_dense(value: Value) -> bool:
-    lay: Layout = value.memory.layout
-    return lay.contiguous and lay.strides[-1] == 1
-
-
-def scan(op: Op, memory: Memory) -> int:
-    work = 1
-    if not op.inputs[0].memory.layout.rows:
-        memory.temporary(op.inputs[0].size_bytes, op.inputs[0])
-        work = 2
-    memory.fresh(op.outputs[0])
-    return work
-
-
-def scatter(op: Op, memory: Memory) -> int:
-    """Copies what it updates, or moves it, and then writes into it."""
-    source = op.inputs[0]
-    return _copy(source, op.outputs[0], memory, source.memory.layout.rows) + 1
-
-
-def slice_update(op: Op, memory: Memory) -> int:
-    source = op.inputs[0]
-    lay: Layout = source.memory.layout
-    whole = lay.contiguous and lay.data_size == source.size and lay.data_size != 1
-    return _copy(source, op.outputs[0], memory, whole) + 1
-
-
-def sort(op: Op, memory: Memory) -> int:
-    source = op.inputs[0]
-    return _copy(source, op.outputs[0], memory, source.memory.layout.contiguous) + 1
-
-
-def concatenate(op: Op, memory: Memory) -> int:
-    memory.fresh(op.outputs[0])
-    return len(op.inputs)
-
-
-def pad(op: Op, memory: Memory) -> int:
-    memory.fresh(op.outputs[0])
-    return 2
-
-
-def segmented_matmul(op: Op, memory: Memory) -> int:
-    memory.fresh(op.outputs[0])
-    return 1 + _pack_matrix(op.inputs[0], memory) + _pack_matrix(op.inputs[1], memory)
-
-
-def contiguous(op: Op, memory: Memory) -> int:
-    source, out = op.inputs[0], op.outputs[0]
-    fits = source.memory.buffer.size_bytes <= out.size_bytes + DONATION_SLACK_BYTES
-    if fits and source.memory.layout.rows:
-        memory.view(out, source)
-        return 0
-    memory.fresh(out)
-    return 1
-
-
-# Views: another look at the same buffer, no work.
-
-
-def same(op: Op, memory: Memory) -> int:
-    for out, source in zip(op.outputs, op.inputs, strict=False):
-        memory.view(out, source)
-    return 0
-
-
-def custom(op: Op, memory: Memory) -> int:
-    """A checkpointed block: its results are the last of its inputs."""
-    for out, source in zip(op.outputs, op.inputs[-len(op.outputs) :], strict=True):
-        memory.view(out, source)
-    return 0
-
-
-def transpose(op: Op, memory: Memory) -> int:
-    source, out = op.inputs[0], op.outputs[0]
-    lay = layout.transposed(out.shape, source.memory.layout, source.size, op.arguments[0])
-    memory.view(out, source, lay)
-    return 0
-
-
-def reshape(op: Op, memory: Memory) -> int:
-    source, out = op.inputs[0], op.outputs[0]
-    lay = layout.reshaped(out.shape, source.shape, source.memory.layout, source.size)
-    if lay is None:
-        memory.fresh(out)
-        return 1
-    memory.view(out, source, lay)
-    return 0
-
-
-def broadcast(op: Op, memory: Memory) -> int:
-    source, out = op.inputs[0], op.outputs[0]
-    grows = out.size > source.size
-    lay = layout.broadcast(out.shape, source.shape, source.memory.layout, grows)
-    memory.view(out, source, lay)
-    return 0
-
-
-def expand_dims(op: Op, memory: Memory) -> int:
-    source = op.inputs[0]
-    strides = list(source.memory.layout.strides)
-    for axis in op.arguments[0]:
-        strides.insert(axis, 1)
-    memory.view(op.outputs[0], source, source.memory.layout._replace(strides=tuple(strides)))
-    return 0
-
-
-def squeeze(op: Op, memory: Memory) -> int:
-    source = op.inputs[0]
-    gone = set(op.arguments[0])
-    steps = enumerate(source.memory.layout.strides)
-    strides = tuple(step for axis, step in steps if axis not in gone)
-    memory.view(op.outputs[0], source, source.memory.layout._replace(strides=strides))
-    return 0
-
-
-def slice_(op: Op, memory: Memory) -> int:
-    source, out = op.inputs[0], op.outputs[0]
-    memory.view(out, source, layout.sliced(out.shape, source.memory.layout, op.arguments[2]))
-    return 0
-
-
-def split(op: Op, memory: Memory) -> int:
-    for out in op.outputs:
-        memory.view(out, op.inputs[0], layout.split(out.shape, op.inputs[0].memory.layout))
-    return 0
-
-
-def as_strided(op: Op, memory: Memory) -> int:
-    out = op.outputs[0]
-    memory.view(out, op.inputs[0], layout.strided(out.shape, tuple(op.arguments[1])))
-    return 0
-
-
-def reinterpret(op: Op, memory: Memory) -> int:
-    """``mx.view``: the same bytes as another type."""
-    source, out = op.inputs[0], op.outputs[0]
-    lay: Layout = source.memory.layout
-    if source.itemsize == out.itemsize:
-        memory.view(out, source)
-        return 0
-    if lay.rows:
-        elements = lay.data_size * source.itemsize // out.itemsize
-        memory.view(out, source, layout.packed(out.shape, out.size)._replace(data_size=elements))
-        return 0
-    memory.fresh(out)
-    return 1
-
-
-# Kept whole on GPU backends, read from backend/metal; on the CPU MLX takes them apart.
-
-# Rows of partial sums that the gradient of a norm's weight is collected in.
-_NORM_GROUPS = 512
-
-
-def norm(op: Op, memory: Memory) -> int:
-    source, out = op.inputs[0], op.outputs[0]
-    if not _last_axis_is_dense(source):
-        memory.fresh(out)
-        return 2
-    if memory.is_donatable(source):
-        memory.view(out, source)
-    else:
-        memory.fresh_like(out, source)
-    return 1
-
-
-def norm_gradient(op: Op, memory: Memory) -> int:
-    """Inputs are those of the norm and its result's gradient; a gradient for each of them."""
-    source, gradient = op.inputs[0], op.inputs[-1]
-    out, *of_weights = op.outputs
-    if not (memory.donate(source, out) or memory.donate(gradient, out)):
-        memory.fresh(out)
-    for value in of_weights:
-        memory.fresh(value)
-        rows = min(_NORM_GROUPS, max(1, source.size // source.shape[-1]))
-        memory.temporary(rows * value.size_bytes, value)
-    return 1 + len(of_weights)
-
-
-def rotate(op: Op, memory: Memory) -> int:
-    source, out = op.inputs[0], op.outputs[0]
-    if not (source.memory.layout.rows and memory.donate(source, out)):
-        memory.fresh(out)
-    return 1
-
-
-def attention(op: Op, memory: Memory) -> int:
-    """The result lies position by position, heads inside, as the next product wants it."""
-    work = 1
-    for value in op.inputs[:3]:
-        if value.memory.layout.strides[-1] != 1:
-            memory.temporary(value.size_bytes, value)
-            work += 1
-    out, log_sums = op.outputs
-    memory.fresh(out)
-    batch, heads, length, width = out.shape
-    strides = (heads * length * width, width, heads * width, 1)
-    _, rows, columns = layout.check_contiguity(out.shape, strides)
-    out.memory.layout = Layout(strides, out.size, True, rows, columns)
-    memory.fresh(log_sums)
-    return work
-
-
-def attention_gradient(op: Op, memory: Memory) -> int:
-    """Blocked: no matrix of positions by positions, one sum for each row."""
-    log_sums = op.inputs[-2]
-    memory.temporary(log_sums.size_bytes, log_sums)
-    for out in op.outputs:
-        memory.fresh(out)
-    return 3
-
-
 TABLE: dict[str, Behaviour] = {
-    **dict.fromkeys(UNARY, unary),
-    **dict.fromkeys(BINARY, binary),
-    "AsType": cast,
-    "Select": select,
-    "Compiled": compiled,
+    **dict.fromkeys(UNARY, behaviours.unary),
+    **dict.fromkeys(BINARY, behaviours.binary),
+    "AsType": behaviours.cast,
+    "Select": behaviours.select,
+    "Compiled": behaviours.compiled,
     # Views
-    **dict.fromkeys(("Copy", "StopGradient", "Depends"), same),
-    "CustomTransforms": custom,
-    **dict.fromkeys(("Reshape", "Flatten", "Unflatten"), reshape),
-    **dict.fromkeys(("Broadcast", "BroadcastAxes"), broadcast),
-    "Transpose": transpose,
-    "ExpandDims": expand_dims,
-    "Squeeze": squeeze,
-    "Slice": slice_,
-    "Split": split,
-    "AsStrided": as_strided,
-    "View": reinterpret,
-    "Contiguous": contiguous,
+    **dict.fromkeys(("Copy", "StopGradient", "Depends"), views.same),
+    "CustomTransforms": views.custom,
+    **dict.fromkeys(("Reshape", "Flatten", "Unflatten"), views.reshape),
+    **dict.fromkeys(("Broadcast", "BroadcastAxes"), views.broadcast),
+    "Transpose": views.transpose,
+    "ExpandDims": views.expand_dims,
+    "Squeeze": views.squeeze,
+    "Slice": views.slice_,
+    "Split": views.split,
+    "AsStrided": views.as_strided,
+    "View": views.reinterpret,
+    "Contiguous": behaviours.contiguous,
     # Always new buffers
     **dict.fromkeys(
-        ("Arange", "Reduce", "ArgReduce", "Gather", "GatherAxis", "ArgSort", "ArgPartition")
-        + ("RandomBits", "Convolution", "NumberOfElements", "DivMod", "SearchSorted", "Hadamard")
-        + ("DynamicSlice", "FFT", "Quantize", "ConvertFP8", "Inverse", "Cholesky"),
-        fresh,
+        (
+            *("Arange", "RandomBits", "NumberOfElements", "Reduce", "ArgReduce", "ArgSort"),
+            *("ArgPartition", "SearchSorted", "Gather", "GatherAxis", "DynamicSlice", "DivMod"),
+            *("Convolution", "FFT", "Hadamard", "Inverse", "Cholesky", "Quantize", "ConvertFP8"),
+        ),
+        behaviours.fresh,
     ),
-    "Concatenate": concatenate,
-    "Pad": pad,
+    "Concatenate": behaviours.concatenate,
+    "Pad": behaviours.pad,
     # Matrix products
-    **dict.fromkeys(("Matmul", "GatherMM"), matmul),
-    "AddMM": matmul_add,
-    "QuantizedMatmul": quantized_matmul,
-    "GatherQMM": gathered_quantized_matmul,
-    "SegmentedMM": segmented_matmul,
+    **dict.fromkeys(("Matmul", "GatherMM"), behaviours.matmul),
+    "AddMM": behaviours.matmul_add,
+    "QuantizedMatmul": behaviours.quantized_matmul,
+    "GatherQMM": behaviours.gathered_quantized_matmul,
+    "SegmentedMM": behaviours.segmented_matmul,
     # Along an axis
-    "Softmax": softmax,
-    "LogSumExp": log_sum_exp,
-    "Scan": scan,
-    **dict.fromkeys(("Sort", "Partition"), sort),
+    "Softmax": behaviours.softmax,
+    "LogSumExp": behaviours.log_sum_exp,
+    "Scan": behaviours.scan,
+    **dict.fromkeys(("Sort", "Partition"), behaviours.sort),
     # Writing into a copy, or in place
-    "Full": full,
-    **dict.fromkeys(("Scatter", "ScatterAxis", "MaskedScatter"), scatter),
-    **dict.fromkeys(("SliceUpdate", "DynamicSliceUpdate"), slice_update),
+    "Full": behaviours.full,
+    **dict.fromkeys(("Scatter", "ScatterAxis", "MaskedScatter"), behaviours.scatter),
+    **dict.fromkeys(("SliceUpdate", "DynamicSliceUpdate"), behaviours.slice_update),
     # mx.fast, on GPU backends
-    **dict.fromkeys(("RMSNorm", "LayerNorm"), norm),
-    **dict.fromkeys(("RMSNormVJP", "LayerNormVJP"), norm_gradient),
-    "RoPE": rotate,
-    "ScaledDotProductAttention": attention,
-    "ScaledDotProductAttentionVJP": attention_gradient,
+    **dict.fromkeys(("RMSNorm", "LayerNorm"), whole.norm),
+    **dict.fromkeys(("RMSNormVJP", "LayerNormVJP"), whole.norm_gradient),
+    "RoPE": whole.rotate,
+    "ScaledDotProductAttention": whole.attention,
+    "ScaledDotProductAttentionVJP": whole.attention_gradient,
 }
-

@@ -4,86 +4,95 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-
-import numpy as np
 
 from cockpit.memory.backends import RunAhead
+from cockpit.memory.behaviours import fresh
 from cockpit.memory.buffers import Buffer, Memory, Placement
 from cockpit.memory.graph import Graph, Op, Value
-from cockpit.memory.primitives import TABLE, fresh
+from cockpit.memory.primitives import TABLE
 from cockpit.memory.schedule import evaluation_order
 
+Pace = Callable[[Op, int, list[Buffer]], None]
 
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """The highest level, and the lowest that it can be where that depends on chance.
 
-    ``unknown`` are primitives that the table lacks. ``live`` are the buffers at the peak, when
-    they were asked for: their size and the value that made each.
+class Evaluation:
+    """One evaluation of ``graph``, to be replayed; ``base_bytes`` are live before it starts.
+
+    ``unknown`` are primitives that the table lacks.
     """
 
-    peak_bytes: int
-    least_bytes: int
-    unknown: frozenset[str] = frozenset()
-    live: tuple[tuple[int, Value | None], ...] = field(default=(), repr=False)
+    def __init__(self, graph: Graph, base_bytes: int):
+        self._graph = graph
+        self._base_bytes = base_bytes
+        order = evaluation_order(graph.evaluated)
+        self._steps = [(op, TABLE.get(op.name, fresh)) for op in order]
+        self.unknown = frozenset(op.name for op in order if op.name not in TABLE)
+        self._given = [*graph.inputs, *graph.constants]
+        self._places = self._count_uses(order)
 
+    def peak_bytes(self, ahead: RunAhead, start: int = 0) -> int:
+        """The highest level. ``start`` is how full the task is that the evaluation begins in."""
+        memory = Memory(self._base_bytes, ahead)
+        if ahead.cut_by == "dispatches":
+            self._run(memory, _ByDispatches(ahead, memory, start))
+        else:
+            self._run(memory, _ByCommits(ahead, memory))
+        return memory.peak_bytes
 
-def replay(graph: Graph, base_bytes: int, ahead: RunAhead) -> Replay:
-    """The peak of evaluating ``graph`` when ``base_bytes`` are live before it starts."""
-    memory = Memory(base_bytes, ahead.page_bytes)
-    by_dispatches = ahead.cut_by == "dispatches"
-    pace = _ByDispatches(ahead, memory) if by_dispatches else _ByCommits(ahead, memory)
-    unknown = _run(graph, memory, pace)
-    if isinstance(pace, _ByDispatches):
-        peaks = pace.peaks(base_bytes)
-        return Replay(max(peaks), min(peaks), unknown)
-    return Replay(memory.peak_bytes, memory.peak_bytes, unknown)
+    def peaks(self, ahead: RunAhead) -> list[int]:
+        """The peak for every possible start.
 
+        The CPU backend counts dispatches on from one evaluation to the next, so an update starts
+        anywhere in a task, which moves its peak by up to one percent. A run of many updates meets
+        the highest. A GPU backend commits what is left when an evaluation ends.
+        """
+        starts = range(ahead.work_per_task if ahead.cut_by == "dispatches" else 1)
+        return [self.peak_bytes(ahead, start) for start in starts]
 
-def live_at_peak(graph: Graph, base_bytes: int) -> Replay:
-    """The same with buffers freed at their last use, and what is live when it is highest."""
-    memory = _Recording(base_bytes)
-    unknown = _run(graph, memory, _AtOnce(memory))
-    return Replay(memory.peak_bytes, memory.peak_bytes, unknown, memory.at_peak)
+    def settle(self, ahead: RunAhead) -> None:
+        """Adds to the base what the results of one evaluation hold beyond their own size.
 
+        A donated or reused buffer may be a little larger than what is in it, and the adapters and
+        moments of one update are there when the next one starts.
+        """
+        self.peak_bytes(ahead)
+        results = [v for v in self._graph.evaluated if v.op is not None]
+        excess = {
+            v.memory.buffer: v.memory.buffer.size_bytes - v.size_bytes
+            for v in results
+            if v.memory.buffer.origin is not None and v.memory.buffer.origin.op is not None
+        }
+        self._base_bytes += max(0, sum(excess.values()))
 
-def _run(graph: Graph, memory: Memory, pace: Pace) -> frozenset[str]:
-    ops = evaluation_order(graph.evaluated)
-    _place(graph, ops, memory)
-    unknown: set[str] = set()
-    table = TABLE
-    for op in ops:
-        known = table.get(op.name)
-        if known is None:
-            unknown.add(op.name)
-            known = fresh
-        work = known(op, memory)
-        pace(op, work, memory.finish(op))
-    return frozenset(unknown)
+    def floor(self) -> tuple[int, tuple[tuple[int, Value | None], ...]]:
+        """The peak with every buffer freed at its last use, and what is live at that moment:
+        the size of each buffer and the value that made it."""
+        memory = _Recording(self._base_bytes)
+        self._run(memory, _AtOnce(memory))
+        return memory.peak_bytes, memory.at_peak
 
+    def _run(self, memory: Memory, pace: Pace) -> None:
+        for value, uses, held in self._places:
+            place = value.memory = Placement()
+            place.uses, place.held = uses, held
+        for value in self._given:
+            memory.place_input(value)
+        for op, behaviour in self._steps:
+            work = behaviour(op, memory)
+            pace(op, work, memory.finish(op))
 
-def _place(graph: Graph, ops: list[Op], memory: Memory) -> None:
-    """Counts the readers of every value and puts inputs and constants where they are."""
-    given = {*graph.inputs, *graph.constants}
-    for value in given:
-        value.memory = Placement()
-    for op in ops:
-        for value in op.outputs:
-            value.memory = Placement()
-    for op in ops:
-        readers = len(op.outputs)
-        for value in op.inputs:
-            value.memory.uses += readers
-    for value in given:
-        memory.place_input(value)
-        if not value.memory.uses or value in graph.constants:
-            value.memory.held = True
-    for value in (*graph.evaluated, *graph.held):
-        value.memory.held = True
-
-
-Pace = Callable[[Op, int, list[Buffer]], None]
+    def _count_uses(self, order: list[Op]) -> list[tuple[Value, int, bool]]:
+        """Every value, how many inputs refer to it, and whether it outlives the evaluation."""
+        uses: dict[Value, int] = dict.fromkeys(self._given, 0)
+        for op in order:
+            uses.update(dict.fromkeys(op.outputs, 0))
+        for op in order:
+            readers = len(op.outputs)
+            for value in op.inputs:
+                uses[value] += readers
+        held = {*self._graph.evaluated, *self._graph.held, *self._graph.constants}
+        held.update(value for value in self._given if not uses[value])
+        return [(value, count, value in held) for value, count in uses.items()]
 
 
 class _AtOnce:
@@ -98,62 +107,26 @@ class _AtOnce:
 
 
 class _ByDispatches:
-    """The CPU backend: every so many dispatches make a task; it waits above a number of tasks.
+    """The CPU backend: every so many dispatches make a task; it waits above a number of tasks."""
 
-    Dispatches are counted on from one evaluation to the next, so an update starts anywhere in a
-    task, which moves the peak by up to one percent. ``peaks`` has all of them; a run of many
-    updates meets the highest.
-    """
-
-    def __init__(self, ahead: RunAhead, memory: Memory):
-        self._ahead = ahead
-        self._memory = memory
-        self._dispatched = 0
+    def __init__(self, ahead: RunAhead, memory: Memory, start: int):
+        self._per_task = ahead.work_per_task
+        self._outstanding = ahead.outstanding_tasks
+        self._release = memory.release
+        self._dispatched = start
         self._done_tasks = 0
         self._pending: deque[tuple[int, list[Buffer]]] = deque()
-        # After each operation: dispatches so far, bytes allocated, bytes freed at once.
-        self._steps: list[tuple[int, int, int]] = []
-        # Bytes freed by a piece of work that had to run first, and which.
-        self._freed: list[tuple[int, int]] = []
 
     def __call__(self, op: Op, work: int, holding: list[Buffer]) -> None:
-        ahead, memory = self._ahead, self._memory
-        self._dispatched += work + 1  # the last one holds the buffers
-        self._steps.append((self._dispatched, memory.allocated_bytes, memory.freed_bytes))
-        self._pending.append((self._dispatched, holding))
-        if self._dispatched // ahead.work_per_task - self._done_tasks > ahead.outstanding_tasks:
-            self._done_tasks += 1
-            self._run(self._done_tasks * ahead.work_per_task)
-
-    def _run(self, until: int) -> None:
         pending = self._pending
-        while pending and pending[0][0] <= until:
-            dispatch, holding = pending.popleft()
-            for buffer in holding:
-                buffer.references -= 1
-                if not buffer.references:
-                    self._memory.active_bytes -= buffer.size_bytes
-                    self._freed.append((dispatch, buffer.size_bytes))
-
-    def peaks(self, base_bytes: int) -> list[int]:
-        """The peak for each place in a task where the evaluation can start."""
-        self._run(self._dispatched)
-        if not self._steps:
-            return [base_bytes]
-        steps = np.array(self._steps, dtype=np.int64)
-        dispatched, allocated, at_once = steps.T
-        before = np.concatenate([[0], at_once[:-1]])
-        level = base_bytes + allocated - before
-        freed = np.array(sorted(self._freed), dtype=np.int64).reshape(-1, 2)
-        total = np.concatenate([[0], np.cumsum(freed[:, 1])])
-        task = self._ahead.work_per_task
-        peaks = []
-        for start in range(task):
-            tasks = (dispatched + start) // task - self._ahead.outstanding_tasks
-            done = np.maximum(tasks, 0) * task - start
-            gone = total[np.searchsorted(freed[:, 0], done, side="right")]
-            peaks.append(int((level - np.concatenate([[0], gone[:-1]])).max()))
-        return peaks
+        self._dispatched += work + 1  # the last one holds the buffers
+        pending.append((self._dispatched, holding))
+        if self._dispatched // self._per_task - self._done_tasks > self._outstanding:
+            self._done_tasks += 1
+            done = self._done_tasks * self._per_task
+            while pending and pending[0][0] <= done:
+                for buffer in pending.popleft()[1]:
+                    self._release(buffer)
 
 
 class _ByCommits:

@@ -80,10 +80,10 @@ def rewrite(graph: Graph, marks: Marks) -> None:
     if not marks.blocks:
         return
     blocks = _find_blocks(graph, marks)
-    outside = _owners(graph, blocks)
+    readers = _readers(graph)
     replaced: dict[Value, Value] = {}
     for block in blocks:
-        _compute_twice(graph, block, outside, replaced)
+        _compute_twice(graph, block, readers, replaced)
     graph.substitute_outputs(replaced)
     graph.ops = in_tape_order(graph.outputs)
 
@@ -119,47 +119,73 @@ def _tag(graph: Graph, op: Op) -> int | None:
 
 
 def _inside(graph: Graph, block: _Block) -> list[Op]:
-    """What lies between a block's arguments and its results, in order.
+    """What a block computes between its arguments and its results, in order.
 
-    Dropout in mlx-lm draws from the global key, not from an argument, and draws again.
+    Besides what follows from the arguments that is what it makes of nothing, such as rotation
+    angles, and dropout masks, which mlx-lm draws from the global key and draws again.
     """
     arguments = set(block.arguments.values())
     above: set[Op] = set()
     pending = [v.op for v in block.results if v not in arguments and v.op is not None]
     while pending:
         op = pending.pop()
-        if op in above:
-            continue
-        above.add(op)
-        pending += [v.op for v in op.inputs if v not in arguments and v.op is not None]
+        if op not in above:
+            above.add(op)
+            pending += [v.op for v in op.inputs if v not in arguments and v.op is not None]
     below = set(arguments)
+    of_nothing: set[Value] = set()
     inside = []
-    for op in graph.ops:
-        draws = op.name == "RandomBits" and op.outputs[0].size > _KEY_PAIR
-        if op in above and (draws or not below.isdisjoint(op.inputs)):
+    for op in graph.ops if above else ():
+        if op not in above:
+            continue
+        if _starts_from_nothing(op, of_nothing, graph):
+            of_nothing.update(op.outputs)
             inside.append(op)
+        elif _draws_mask(op) or not (
+            below.isdisjoint(op.inputs) and of_nothing.isdisjoint(op.inputs)
+        ):
             below.update(op.outputs)
+            inside.append(op)
     return inside
 
 
-def _owners(graph: Graph, blocks: list[_Block]) -> dict[Op, _Block]:
-    return {op: block for block in blocks for op in block.inside}
+def _starts_from_nothing(op: Op, of_nothing: set[Value], graph: Graph) -> bool:
+    if not op.inputs:
+        return True
+    return not of_nothing.isdisjoint(op.inputs) and all(
+        value in of_nothing or value in graph.constants for value in op.inputs
+    )
+
+
+def _draws_mask(op: Op) -> bool:
+    return op.name == "RandomBits" and op.outputs[0].size > _KEY_PAIR
+
+
+def _readers(graph: Graph) -> dict[Value, list[Op]]:
+    readers: dict[Value, list[Op]] = {}
+    for op in graph.ops:
+        for value in op.inputs:
+            readers.setdefault(value, []).append(op)
+    return readers
 
 
 def _compute_twice(
-    graph: Graph, block: _Block, owners: dict[Op, _Block], replaced: dict[Value, Value]
+    graph: Graph,
+    block: _Block,
+    readers_of: dict[Value, list[Op]],
+    replaced: dict[Value, Value],
 ) -> None:
     markers = {marker.op for marker in (*block.arguments.values(), *block.results.values())}
     plain = {marker: value for value, marker in block.arguments.items()}
     produced = {value for op in block.inside for value in op.outputs}
     again = {marker: marker.like(":again") for marker in plain}
-    readers = [
-        op
-        for op in graph.ops
-        if owners.get(op) is not block
-        and op not in markers
-        and any(value in produced or value in plain for value in op.inputs)
-    ]
+    own = markers.union(block.inside)
+    readers = {
+        op: None
+        for value in (*plain, *produced)
+        for op in readers_of.get(value, ())
+        if op not in own
+    }
     wanted = {value for op in readers for value in op.inputs if value in produced}
     wanted |= {value for value in graph.outputs if value in produced}
     clones = again | _clone(block.inside, wanted, again)

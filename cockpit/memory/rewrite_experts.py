@@ -21,6 +21,7 @@ from cockpit.memory.graph import Graph, Op, Shape, Value, in_tape_order
 _PASSING_ON = frozenset(
     ("Reshape", "Broadcast", "ExpandDims", "Squeeze", "Flatten", "Unflatten", "AsType", "Transpose")
 )
+_SUMMING = frozenset(("Reduce", "Squeeze", "Reshape", "AsType"))
 
 
 @dataclass(slots=True)
@@ -67,13 +68,14 @@ def rewrite(graph: Graph, products: Products) -> None:
     replaced: dict[Value, Value] = {}
     for addition, product in forward.values():
         replaced[addition.outputs[0]] = product.outputs[0]
+    gradients = _Gradients(graph)
     for op in graph.ops:
         if op.name == "SliceUpdate" and op.inputs[1].size == 1:
             number = _number(products, op.outputs[0].shape, op.arguments[1])
             cotangent = _summed(op.inputs[1])
             if number in forward and cotangent is not None:
                 product = forward[number][1]
-                replaced[op.outputs[0]] = _gradient(
+                replaced[op.outputs[0]] = gradients.of(
                     product, cotangent, op.outputs[0], products.sorted_indices[number]
                 )
     _substitute(graph, replaced)
@@ -108,51 +110,78 @@ def _products(graph: Graph, products: Products) -> dict[int, tuple[Op, Op]]:
 
 def _summed(value: Value) -> Value | None:
     """The cotangent that was summed into ``value``."""
-    op = value.op
-    while op is not None and op.name in _PASSING_ON:
-        op = op.inputs[0].op
-    while op is not None and op.name in ("Reduce", "Squeeze", "Reshape", "AsType"):
-        value = op.inputs[0]
-        op = value.op
+    while value.op is not None and value.op.name in _PASSING_ON:
+        value = value.op.inputs[0]
+    while value.op is not None and value.op.name in _SUMMING:
+        value = value.op.inputs[0]
     return value if value.size > 1 else None
 
 
-def _gradient(product: Op, cotangent: Value, like: Value, in_order: bool) -> Value:
-    """``gather_mm_grad`` in MLX: of shape (experts, outputs, inputs), then transposed."""
-    x = product.inputs[0]
-    experts, inputs, outputs = like.shape
-    rows = cotangent.size // outputs
-    grouped = Value(like.name + ":grouped", (experts, outputs, inputs), like.itemsize)
-    if in_order:
+class _Gradients:
+    """``gather_mm_grad`` in MLX: the gradients of experts' weights from those of products."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._segments: dict[Value, Value] = {}
+        self._zero = Value("zero", (1,), 4)
+        graph.constants[self._zero] = None
+
+    def of(self, product: Op, cotangent: Value, like: Value, in_order: bool) -> Value:
+        """A gradient of ``like``'s shape: (experts, inputs, outputs)."""
+        experts, inputs, outputs = like.shape
+        grouped = Value(like.name + ":grouped", (experts, outputs, inputs), like.itemsize)
+        if in_order:
+            self._by_segments(product, cotangent, grouped)
+        else:
+            self._one_by_one(product, cotangent, grouped)
+        result = like.like(":gradient")
+        Op("Transpose", [grouped], [result], [[0, 2, 1]])
+        return result
+
+    def _by_segments(self, product: Op, cotangent: Value, grouped: Value) -> None:
+        experts, outputs, inputs = grouped.shape
+        rows = cotangent.size // outputs
         flat = Value(cotangent.name + ":flat", (rows, outputs), cotangent.itemsize)
-        Op("Reshape", [cotangent], [flat])
+        Op("Flatten", [cotangent], [flat])
         turned = Value(flat.name + ":turned", (outputs, rows), flat.itemsize)
         Op("Transpose", [flat], [turned], [[1, 0]])
+        x = product.inputs[0]
         flat_x = Value(x.name + ":flat", (x.size // inputs, inputs), x.itemsize)
-        Op("Reshape", [x], [flat_x])
-        Op("SegmentedMM", [turned, flat_x], [grouped])
-    else:
-        each = Value(like.name + ":each", (rows, outputs, inputs), like.itemsize)
+        Op("Flatten", [x], [flat_x])
+        ends = self._ends(product.inputs[3], experts)
+        bounds = Value(ends.name + ":bounds", (experts + 1,), ends.itemsize)
+        Op("Concatenate", [self._zero, ends], [bounds])
+        pairs = Value(ends.name + ":pairs", (experts, 2), ends.itemsize)
+        Op("AsStrided", [bounds], [pairs], [(experts, 2), (1, 1), 0])
+        Op("SegmentedMM", [turned, flat_x, pairs], [grouped])
+
+    def _ends(self, indices: Value, experts: int) -> Value:
+        """Where each expert's rows end; one count for all products with the same indices."""
+        if indices not in self._segments:
+            counts = Value(indices.name + ":counts", (experts,), 4)
+            ends, zeros = counts.like(":ends"), counts.like(":zeros")
+            Op("Full", [self._zero], [zeros])
+            Op("ScatterAxis", [zeros, indices], [counts])
+            Op("Scan", [counts], [ends])
+            self._segments[indices] = ends
+        return self._segments[indices]
+
+    def _one_by_one(self, product: Op, cotangent: Value, grouped: Value) -> None:
+        _, outputs, inputs = grouped.shape
+        rows = cotangent.size // outputs
         column = Value(cotangent.name + ":column", (rows, outputs, 1), cotangent.itemsize)
         Op("Reshape", [cotangent], [column])
-        Op("GatherMM", [column, x], [each])
-        zero = Value(like.name + ":zero", (), like.itemsize)
+        each = Value(grouped.name + ":each", (rows, outputs, inputs), grouped.itemsize)
+        Op("GatherMM", [column, product.inputs[0]], [each])
         zeros = grouped.like(":zeros")
-        Op("Arange", [], [zero])
-        Op("Full", [zero], [zeros])
+        Op("Full", [self._zero], [zeros])
         Op("Scatter", [zeros, each], [grouped])
-    result = like.like(":gradient")
-    Op("Transpose", [grouped], [result], [[0, 2, 1]])
-    return result
 
 
 def _substitute(graph: Graph, replaced: dict[Value, Value]) -> None:
+    """Lets everything read what took the place of others, the new operations included."""
+    graph.substitute_outputs(replaced)
     for op in graph.ops:
         op.inputs = [replaced.get(value, value) for value in op.inputs]
-    for new in list(replaced.values()):
-        op = new.op
-        while op is not None and op.name in ("Transpose", "SegmentedMM", "Scatter", "Reshape"):
-            op.inputs = [replaced.get(value, value) for value in op.inputs]
-            op = op.inputs[0].op
-    graph.substitute_outputs(replaced)
+    for op in in_tape_order(graph.outputs):
+        op.inputs = [replaced.get(value, value) for value in op.inputs]
     graph.ops = in_tape_order(graph.outputs)

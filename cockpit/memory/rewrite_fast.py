@@ -47,6 +47,7 @@ class Calls:
     """What was traced, in order."""
 
     backend: Backend
+    blocked_attention: bool = True
     calls: list[_Call] = field(default_factory=list)
     marks: int = 0
 
@@ -77,7 +78,7 @@ class Calls:
         return argument
 
     def _is_fused(self, q: mx.array, k: mx.array, v: mx.array) -> bool:
-        if self.backend == "cuda" and q.dtype == mx.float32:
+        if not self.blocked_attention or (self.backend == "cuda" and q.dtype == mx.float32):
             return False
         return q.shape[-1] == v.shape[-1] and q.shape[-1] in _FUSED_HEADS and q.shape[-2] > 8
 
@@ -91,9 +92,13 @@ _FUNCTIONS = {
 
 
 @contextmanager
-def marked_calls(backend: Backend) -> Iterator[Calls]:
-    """Inside, calls of mx.fast are marked if ``backend`` runs them whole."""
-    calls = Calls(backend)
+def marked_calls(backend: Backend, blocked_attention: bool = True) -> Iterator[Calls]:
+    """Inside, calls of mx.fast are marked if ``backend`` runs them whole.
+
+    Metal has had a blocked backward pass of attention since mlx 0.32.4. Before, it took attention
+    apart to train: pass False.
+    """
+    calls = Calls(backend, blocked_attention)
     if backend == "cpu":
         yield calls
         return

@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 from cockpit.core.forecast import MemoryForecast
-from cockpit.core.model_spec import text_config
 from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import Backend
 from cockpit.memory import build
 from cockpit.memory.backends import RunAhead, run_ahead
 from cockpit.memory.graph import Shape
-from cockpit.memory.parts import Attribution
 from cockpit.memory.lengths import BatchShape
+from cockpit.memory.parts import Attribution
 from cockpit.memory.phases import Job, Phase, cockpit_phases, mlx_lm_phases
-from cockpit.memory.replay import Replay, live_at_peak, replay
+from cockpit.memory.replay import Evaluation
 
 Flavour = Literal["cockpit", "mlx_lm"]
 
 # Factors of the lowest and the highest peak.
 CPU_BAND = (0.99, 1.01)
 UNVALIDATED_BAND = (0.85, 1.15)
+# Phases within this of the highest are replayed from every start.
+_NEAR = 0.97
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """Where a run happens and whose loop it is."""
+    """Where a run happens and whose loop it is.
+
+    ``blocked_attention``: whether a GPU's backward pass of attention is blocked, as Metal's is
+    since mlx 0.32.4.
+    """
 
     backend: Backend = "cpu"
     chip: str | None = None
     flavour: Flavour = "cockpit"
+    blocked_attention: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +74,48 @@ def trace(
         valid,
         backend=where.backend,
         fused=_has_compiler(where.backend),
+        blocked_attention=where.blocked_attention,
     )
     ahead = run_ahead(where.backend, where.chip)
     phases = cockpit_phases if where.flavour == "cockpit" else mlx_lm_phases
-    replayed = [(phase, replay(phase.graph, phase.base_bytes, ahead)) for phase in phases(job)]
-    phase, highest = max(replayed, key=lambda pair: pair[1].peak_bytes)
-    unknown = frozenset().union(*(found.unknown for _, found in replayed))
-    forecast = _forecast(job, phase, highest, ahead, unknown)
-    return Trace(forecast, tuple(PhasePeak(p.name, found.peak_bytes) for p, found in replayed))
+    replayed = [_replay(phase, ahead) for phase in phases(job)]
+    highest = max(replayed, key=lambda found: found.first_bytes)
+    near = [found for found in replayed if found.first_bytes > _NEAR * highest.first_bytes]
+    for found in near:
+        found.peaks = found.evaluation.peaks(ahead)
+    highest = max(near, key=lambda found: found.peak_bytes)
+    unknown = frozenset().union(*(found.evaluation.unknown for found in replayed))
+    peaks = tuple(PhasePeak(found.phase.name, found.peak_bytes) for found in replayed)
+    return Trace(_forecast(job, highest, ahead, unknown), peaks)
+
+
+@dataclass(slots=True)
+class _Replayed:
+    """A phase with its peak if it starts with an empty task, and its ``peaks`` for all starts."""
+
+    phase: Phase
+    evaluation: Evaluation
+    first_bytes: int
+    peaks: list[int]
+
+    @property
+    def peak_bytes(self) -> int:
+        return max(self.peaks)
+
+
+def _replay(phase: Phase, ahead: RunAhead) -> _Replayed:
+    evaluation = Evaluation(phase.graph, phase.base_bytes)
+    if phase.name != "validation":
+        evaluation.settle(ahead)
+    first_bytes = evaluation.peak_bytes(ahead)
+    return _Replayed(phase, evaluation, first_bytes, [first_bytes])
 
 
 def _forecast(
-    job: Job, phase: Phase, found: Replay, ahead: RunAhead, unknown: frozenset[str]
+    job: Job, highest: _Replayed, ahead: RunAhead, unknown: frozenset[str]
 ) -> MemoryForecast:
-    peak_bytes = found.peak_bytes
-    floor = live_at_peak(phase.graph, phase.base_bytes)
+    phase, peak_bytes = highest.phase, highest.peak_bytes
+    floor_bytes, live = highest.evaluation.floor()
     length = (job.valid or job.train)[1] if phase.name == "validation" else job.train[1]
     attribution = Attribution(
         phase.graph, _trained_shapes(job.model), _vocabulary(job.model), length - 1
@@ -98,10 +128,10 @@ def _forecast(
         notes.append(f"run-ahead on {ahead.backend} is read from source and was never measured")
     return MemoryForecast(
         peak_bytes=peak_bytes,
-        low_bytes=round(found.least_bytes * low),
+        low_bytes=round(min(highest.peaks) * low),
         high_bytes=round(peak_bytes * high),
-        floor_bytes=floor.peak_bytes,
-        parts=attribution.parts(floor.live, peak_bytes),
+        floor_bytes=floor_bytes,
+        parts=attribution.parts(live, peak_bytes),
         method="trace",
         unvalidated=not ahead.validated,
         notes=tuple(notes),

@@ -6,6 +6,7 @@ from standard input until that ends, and answers on standard output; see ``clien
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -26,9 +27,11 @@ def main() -> None:
     os.dup2(2, 1)  # whatever mlx-lm prints must not look like an answer
     _warm_up()
     print(json.dumps({"ready": True}), file=answers, flush=True)
+    gc.disable()  # a graph is tens of thousands of objects, all dead together in the end
     for line in sys.stdin:
         request = json.loads(line)
         print(json.dumps({"id": request["id"]} | answer(request)), file=answers, flush=True)
+        gc.collect()
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:

@@ -31,16 +31,13 @@ def find(run: RunDir) -> Charge:
         past = known.get(attempt.number)
         if past is not None and process.is_alive(past.trainer):
             return Charge(attempt, Trainer(past.trainer))
+    for attempt in reversed(attempts):
+        past = known.get(attempt.number)
+        if run.supervisor_events.exists() and (past is None or not past.exited):
+            # A supervisor may have died between starting a trainer and writing so: then the
+            # process table knows better.
+            who = process.find_by_arguments(str(run.path), str(attempt.number))
+            if who is not None:
+                return Charge(attempt, Trainer(who))
     newest = attempts[-1]
-    past = known.get(newest.number)
-    if _may_be_unrecorded(run, past):
-        who = process.find_by_arguments(str(run.path), str(newest.number))
-        if who is not None:
-            return Charge(newest, Trainer(who))
-    return Charge(newest, past=past)
-
-
-def _may_be_unrecorded(run: RunDir, past: TrainerHistory | None) -> bool:
-    """A supervisor may have died between starting a trainer and writing so, or the clock may
-    have been set since: then the process table knows better."""
-    return run.supervisor_events.exists() and (past is None or not past.exited)
+    return Charge(newest, past=known.get(newest.number))

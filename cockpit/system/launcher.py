@@ -6,14 +6,17 @@ stall, and the launching process may be killed.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 from cockpit.core import events as ev
 from cockpit.errors import CockpitError
-from cockpit.system import history, jsonl, log_tail, run_lock
+from cockpit.system import history, jsonl, log_tail, process, run_lock
 from cockpit.system.run_dir import RunDir
 
 # Python and pydantic on a loaded machine; beyond it the supervisor lives and the run says how.
@@ -31,9 +34,10 @@ def launch(run: RunDir) -> None:
     try:
         if run_lock.is_held(run) and _newest_started(run):
             return
-        tail = jsonl.Tail(run.supervisor_events, _size(run))
-        child = _start(run)
-        _wait_for_an_answer(run, child, tail)
+        with _being_launched(run):
+            tail = jsonl.Tail(run.supervisor_events, _size(run))
+            child = _start(run)
+            _wait_for_an_answer(run, child, tail)
     except OSError as error:
         raise CockpitError(
             "The supervisor could not start",
@@ -43,6 +47,37 @@ def launch(run: RunDir) -> None:
         ) from error
     # Someone has to take its exit status, should it end before this process does.
     threading.Thread(target=child.wait, name="supervisor-reaper", daemon=True).start()
+
+
+def replace_dead_supervisor(run: RunDir) -> bool:
+    """Starts a supervisor for a run that nobody watches; True if one was needed.
+
+    For whoever attaches: a trainer that lives is adopted, one that died unseen gets its record.
+    Nothing is started for a run that is over. Raises CockpitError like ``launch``.
+    """
+    try:
+        known = history.trainers(run)
+    except OSError:
+        return False
+    attempts = run.attempts()
+    last = known.get(attempts[-1].number) if attempts else None
+    if last is None or last.exited or run_lock.is_held(run):
+        return False
+    if history.last_word(attempts[-1]) is not None and not process.is_alive(last.trainer):
+        return False
+    launch(run)
+    return True
+
+
+@contextlib.contextmanager
+def _being_launched(run: RunDir) -> Iterator[None]:
+    """Tells readers that the run is on its way up, for as long as this process lives."""
+    descriptor = run_lock.acquire(run, run_lock.LAUNCH_LOCK_NAME)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _wait_for_an_answer(run: RunDir, child: subprocess.Popen[bytes], tail: jsonl.Tail) -> None:

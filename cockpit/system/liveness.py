@@ -8,13 +8,15 @@ import psutil
 
 from cockpit.core.diagnosis import diagnose
 from cockpit.core.events import Diagnosis
-from cockpit.core.run_state import RunState, with_liveness
+from cockpit.core.run_state import RunState, begin_attempt, with_liveness
 from cockpit.system import log_tail, process, run_lock
 from cockpit.system.process import Identity
 from cockpit.system.run_dir import RunDir
 
-# How long a run without a sign of life may still be on its way up.
-STARTING_SECONDS = 10.0
+# How long a new run may go unlaunched; from then on its launcher holds a lock.
+STARTING_SECONDS = 2.0
+# By then a trainer has said who it is, or never will: the process table is not asked any more.
+UNRECORDED_SECONDS = 60.0
 
 RESTARTED = Diagnosis(
     kind="restart",
@@ -32,7 +34,33 @@ def is_dead(run: RunDir, state: RunState) -> bool:
     """Whether ``state`` claims a life that none of the run's processes has."""
     if not state.active or process.is_alive(state.trainer) or supervisor_is_alive(run, state):
         return False
-    return state.supervisor is not None or not _on_its_way(run)
+    if _is_being_launched(run) or (state.supervisor is None and _is_new(run)):
+        return False
+    return _unrecorded_trainer(run, state) is None
+
+
+def begin_newest(run: RunDir, state: RunState) -> None:
+    """An attempt that nobody has written about yet is starting if something of it lives."""
+    attempts = run.attempts()
+    if state.active or not attempts or attempts[-1].number <= state.attempt:
+        return
+    on_its_way = _is_being_launched(run) or run_lock.is_held(run)
+    if on_its_way or _unrecorded_trainer(run, state) is not None:
+        begin_attempt(state, attempts[-1].number)
+
+
+def _unrecorded_trainer(run: RunDir, state: RunState) -> Identity | None:
+    """A trainer whose supervisor died before it could write who that is."""
+    attempts = run.attempts()
+    if not attempts or (attempts[-1].number <= state.attempt and state.trainer is not None):
+        return None
+    try:
+        made = attempts[-1].path.stat().st_mtime
+    except OSError:
+        return None
+    if abs(time.time() - made) > UNRECORDED_SECONDS:
+        return None
+    return process.find_by_arguments(str(run.path), str(attempts[-1].number))
 
 
 def bury(run: RunDir, state: RunState) -> RunState:
@@ -49,7 +77,11 @@ def restarted(who: Identity | None, last_event_at: float | None) -> bool:
     return last_event_at is not None and psutil.boot_time() > last_event_at
 
 
-def _on_its_way(run: RunDir) -> bool:
+def _is_being_launched(run: RunDir) -> bool:
+    return run_lock.is_held(run, run_lock.LAUNCH_LOCK_NAME)
+
+
+def _is_new(run: RunDir) -> bool:
     """Just created, and nothing has been complained about."""
     attempts = run.attempts()
     if not attempts or log_tail.read(run.supervisor_log, 1):

@@ -14,7 +14,13 @@ from cockpit.core.model_spec import ModelSpec
 from cockpit.core.plan import RunPlan
 from cockpit.core.tensors import Tensor
 from cockpit.errors import CockpitError
-from cockpit.system import models, preflight_adapter, preflight_data, preflight_disk
+from cockpit.system import (
+    models,
+    preflight_adapter,
+    preflight_data,
+    preflight_disk,
+    preflight_start,
+)
 from cockpit.system.dataset import DatasetSummary
 from cockpit.system.models import ModelEntry
 
@@ -67,12 +73,13 @@ def examine(plan: RunPlan, *, room: bool = True) -> Preflight:
     found = Preflight(plan)
     tensors: dict[str, Tensor] = {}
     found.take(_look_at_model(found, tensors))
-    found.plan = _with_absolute_paths(plan, found.model)
+    found.plan = preflight_start.adopt(_with_absolute_paths(plan, found.model))
     found.take(_look_at_data(found))
     if found.spec is not None:
         found.take(_check_numbers(found, found.spec))
         found.take(preflight_adapter.check(found.plan, found.spec, tensors))
-    found.take(preflight_adapter.check_start(found.plan))
+    depth = found.spec.num_hidden_layers if found.spec else None
+    found.take(preflight_start.check(found.plan, depth))
     found.take(preflight_disk.check_home())
     if room and found.spec is not None and not found.errors:
         found.take(preflight_disk.check_space(found.plan, found.spec, tensors))

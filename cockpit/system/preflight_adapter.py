@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from cockpit.core import parameters
 from cockpit.core.model_spec import ModelSpec
@@ -12,7 +11,6 @@ from cockpit.core.plan import RunPlan
 from cockpit.core.tensors import Tensor
 from cockpit.core.trainable import matrices
 from cockpit.errors import CockpitError
-from cockpit.system import safetensors
 
 Issues = Iterator[CockpitError | str]
 
@@ -81,30 +79,3 @@ def _check_keys(keys: tuple[str, ...], spec: ModelSpec, tensors: Mapping[str, Te
         )
     else:
         yield said + (f": did you mean {near[0]!r}?" if near else "")
-
-
-def check_start(plan: RunPlan) -> Issues:
-    """``resume_adapter_file``: there, whole, and of the plan's rank."""
-    if not plan.resume_adapter_file:
-        return
-    path = Path(plan.resume_adapter_file)
-    path = path / "adapters.safetensors" if path.is_dir() else path
-    try:
-        found = safetensors.read_header(path).tensors
-    except (OSError, safetensors.DamagedError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        yield CockpitError(
-            "The adapter to start from cannot be read",
-            f"resume_adapter_file {path}: {reason}",
-            "Name a run's adapters/adapters.safetensors, or leave resume_adapter_file out.",
-        )
-        return
-    ranks = {t.shape[-1] for n, t in found.items() if n.endswith("lora_a") and len(t.shape) == 2}
-    rank = plan.lora_parameters.rank
-    if ranks and rank not in ranks and plan.fine_tune_type != "full":
-        there = ", ".join(str(r) for r in sorted(ranks))
-        yield CockpitError(
-            "The adapter to start from has another rank",
-            f"resume_adapter_file {path}: rank {there}, the plan's is {rank}",
-            f"Set lora_parameters.rank to {there}, or leave resume_adapter_file out.",
-        )

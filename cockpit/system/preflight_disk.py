@@ -14,8 +14,6 @@ from cockpit.core.trainable import checkpoint_bytes, trainable_parameters
 from cockpit.errors import CockpitError
 from cockpit.system.home import runs_folder
 
-# The trainer keeps the last three and the best, and writes one beside them.
-CHECKPOINTS_AT_ONCE = 5
 # Events, logs and plans of a long run.
 MARGIN_BYTES = 50_000_000
 
@@ -55,8 +53,11 @@ def needed_bytes(plan: RunPlan, spec: ModelSpec, tensors: Mapping[str, Tensor]) 
     trainable = trainable_parameters(plan, spec, tensors)
     if trainable is None:
         return None
-    written = plan.updates // plan.in_updates(plan.save_every) + 2
-    return checkpoint_bytes(plan, trainable) * min(written, CHECKPOINTS_AT_ONCE) + MARGIN_BYTES
+    scheduled = plan.updates // plan.in_updates(plan.save_every)
+    # The last ones, the best, those kept for good, and one being written beside them.
+    kept = plan.keep_last + plan.keep_best + 1
+    kept += scheduled // plan.keep_every if plan.keep_every else 0
+    return checkpoint_bytes(plan, trainable) * min(scheduled + 2, kept) + MARGIN_BYTES
 
 
 def _nearest_existing(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""One supervisor a run: a lock on a file in the run directory, held for the holder's life.
+"""Locks on files in the run directory, held for the holder's life: one supervisor a run.
 
 The kernel drops it when the holder dies, however it dies, so it is never stale.
 """
@@ -11,6 +11,8 @@ import os
 from cockpit.system.run_dir import RunDir
 
 LOCK_NAME = "supervisor.lock"
+# Held by whoever is starting a supervisor, until that one answers.
+LAUNCH_LOCK_NAME = "launch.lock"
 
 
 def acquire(run: RunDir, name: str = LOCK_NAME) -> int | None:
@@ -27,10 +29,10 @@ def acquire(run: RunDir, name: str = LOCK_NAME) -> int | None:
     return descriptor
 
 
-def is_held(run: RunDir) -> bool:
+def is_held(run: RunDir, name: str = LOCK_NAME) -> bool:
     """Whether some process has the lock now."""
     try:
-        descriptor = os.open(run.path / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(run.path / name, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:

@@ -98,6 +98,8 @@ def prepare(model: nn.Module, plan: RunPlan, *, adapter: bool = True) -> int:
             f"Set num_layers to {layers} or less; -1 is all.",
         )
     mx.random.seed(plan.seed)
+    # mlx-lm loads for inference, and a block in that mode checkpoints no gradients.
+    model.train()
     model.freeze()
     if plan.fine_tune_type == "full":
         for layer in model.layers[-max(plan.num_layers, 0) :]:

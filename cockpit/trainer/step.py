@@ -37,6 +37,8 @@ class UpdateStep:
     update's tokens, where mlx-lm gives micro-batches equal weight whatever they hold.
 
     A learning-rate schedule is part of the compiled graph: after changing it, make a new one.
+
+    The forecast traces ``whole``, ``part`` and ``last``, which read and replace ``state``.
     """
 
     def __init__(
@@ -47,8 +49,8 @@ class UpdateStep:
         self._ranks = ranks
         # Before compiling, or the moments' first appearance would compile everything twice.
         optimizer.init(model.trainable_parameters())
-        self._state = [model.state, optimizer.state, mx.random.state]
-        compiled = partial(mx.compile, inputs=self._state, outputs=self._state)
+        self.state = [model.state, optimizer.state, mx.random.state]
+        compiled = partial(mx.compile, inputs=self.state, outputs=self.state)
         mean_and_grad = nn.value_and_grad(model, default_loss)
         sum_and_grad = nn.value_and_grad(model, _token_sum)
 
@@ -71,23 +73,23 @@ class UpdateStep:
             optimizer.update(model, gradient)
             return loss / tokens, tokens, _norm(gradient)
 
-        self._whole = compiled(whole)
-        self._part = compiled(part)
-        self._last = compiled(last)
+        self.whole = compiled(whole)
+        self.part = compiled(part)
+        self.last = compiled(last)
 
     def __call__(self, micro_batches: Iterable[Batch]) -> StepResult:
         """Updates the model; evaluates once a micro-batch, so one graph is held at a time."""
         batches = list(micro_batches)
         if len(batches) == 1 and self._ranks.size == 1:
-            outputs = self._whole(*batches[0])
+            outputs = self.whole(*batches[0])
         else:
             before = None
             for batch in batches[:-1]:
-                before = self._part(*batch, before)
-                mx.eval(self._state, before)
+                before = self.part(*batch, before)
+                mx.eval(self.state, before)
                 self._clear_cache()
-            outputs = self._last(*batches[-1], before)
-        mx.eval(self._state, outputs)
+            outputs = self.last(*batches[-1], before)
+        mx.eval(self.state, outputs)
         self._clear_cache()
         loss, tokens, norm = outputs
         rate = self._optimizer.learning_rate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from cockpit.ui import environment
 
@@ -17,14 +17,28 @@ def run(
 ) -> None:
     """Opens the interface on a screen or a run and returns when it is left.
 
-    Prints which runs go on without it and how to come back.
+    Prints which runs go on without it and how to come back. Raises CockpitError if the
+    interface itself failed, of which the details are then in a log.
     """
     surroundings = environment.prepare()
     from cockpit.ui.app import CockpitApp
 
     app = CockpitApp(start, choose_defaults, surroundings)
-    app.run(mouse=surroundings.mouse)
+    try:
+        app.run(mouse=surroundings.mouse)
+    except Exception as error:
+        _raise_crash(error)
+    finally:
+        app.tracer.close()
+    if app.crash is not None:
+        _raise_crash(app.crash)
     from cockpit.ui import farewell
 
     for line in farewell.lines(farewell.active_runs()):
         print(line, file=sys.stderr)
+
+
+def _raise_crash(error: BaseException) -> NoReturn:
+    from cockpit.ui import crash
+
+    raise crash.report(error) from None

@@ -18,6 +18,7 @@ from cockpit.ui import environment
 from cockpit.ui.palette import Actions
 from cockpit.ui.screens.dialogs import Question, error_dialog
 from cockpit.ui.themes import COCKPIT, TERMINAL, terminal_has_few_colours
+from cockpit.ui.tracing import Tracer
 from cockpit.ui.widgets.top_bar import TopBar, host_note
 
 if TYPE_CHECKING:
@@ -56,9 +57,22 @@ class CockpitApp(App[None]):
         self.choose_defaults = choose_defaults
         self._start = start
         self._opened = False
+        self.tracer = Tracer()
         self.register_theme(COCKPIT)
         self.register_theme(TERMINAL)
         self.theme = TERMINAL.name if few_colours else COCKPIT.name
+
+    @property
+    def crash(self) -> BaseException | None:
+        """What ended the interface, if it did not end by itself."""
+        return self._exception
+
+    def _fatal_error(self) -> None:
+        """Ends the app without Textual's page of traceback and locals: see ``crash``."""
+        self._close_messages_no_wait()
+
+    def on_unmount(self) -> None:
+        self.tracer.close()
 
     def compose(self) -> ComposeResult:
         yield TopBar("opening…", host_note(self.surroundings.remote))

@@ -15,7 +15,12 @@ from cockpit.ui.plan_fields import all_fields
 from cockpit.ui.view import Forecast
 
 if TYPE_CHECKING:
+    from cockpit.core.forecast import MemoryForecast
     from cockpit.system.dataset import DatasetSummary
+    from cockpit.ui.tracing import Tracer
+
+# So long a launch waits for a traced forecast; then the rough one is kept with the run.
+LAUNCH_WAITS_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +33,41 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Assessment:
-    """A plan's forecast, its data in a few words, and what stands in its way.
+class Subject:
+    """What a forecast is about: a plan, and the machine it is held against."""
 
+    plan: RunPlan
+    profile: HardwareProfile | None
+
+    def is_like(self, other: Subject) -> bool:
+        """Whether a figure for ``other`` still tells something about this one."""
+        same_model = self.plan.model == other.plan.model
+        return same_model and self.profile == other.profile
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A forecast of ``subject``; ``document`` is how it is kept with a run, None if unknown."""
+
+    subject: Subject
+    document: dict[str, Any] | None = None
+
+    @property
+    def forecast(self) -> Forecast | None:
+        return Forecast.from_document(self.document) if self.document is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """A plan's rough forecast, its data in a few words, and what stands in its way.
+
+    ``checked`` is the plan as preflight would launch it, None if its model cannot be found.
     ``findings`` come in the order to mend them, each with the field to blame, or "".
-    ``document`` is the forecast as it is kept with the run.
     """
 
-    forecast: Forecast | None = None
-    document: dict[str, Any] | None = None
+    figure: Figure | None = None
+    checked: RunPlan | None = None
+    rough_longest_tokens: int | None = None
     findings: tuple[tuple[str, CockpitError], ...] = ()
     warnings: tuple[str, ...] = ()
     data: str = ""
@@ -63,29 +94,52 @@ def discover() -> Surroundings:
     return Surroundings(models.list_models(), [*profiles, *known.profiles], problems)
 
 
-def assess(plan: RunPlan, profile: HardwareProfile | None) -> Assessment:
-    """Preflight's findings, and a rough forecast against the profile's budget."""
+def assess(subject: Subject) -> Assessment:
+    """Preflight's findings, and a rough forecast against the profile's budget.
+
+    An unchanged data set is not read again.
+    """
     from cockpit.memory.analytic import analytic_forecast
     from cockpit.system import preflight
 
+    plan, profile = subject.plan, subject.profile
     found = preflight.examine(plan)
-    longest = None
-    if found.data is not None and found.data.train is not None:
-        longest = found.data.train.rough_longest_tokens
-    document = None
+    train = found.data.train if found.data is not None else None
+    longest = train.rough_longest_tokens if train is not None else None
+    rough = None
     if found.spec is not None:
         backend = profile.backend if profile is not None else "cpu"
-        forecast = analytic_forecast(plan, found.spec, longest, backend)
-        budget = profile.budget_bytes if profile is not None else None
-        document = forecast.document(budget) if forecast is not None else None
+        rough = analytic_forecast(plan, found.spec, longest, backend)
     return Assessment(
-        Forecast.from_document(document) if document is not None else None,
-        document,
+        Figure(subject, _document(rough, profile)),
+        found.plan if found.model is not None else None,
+        longest,
         tuple((blamed_field(error, plan), error) for error in found.errors),
         tuple(found.warnings),
         _in_words(found.data),
         (found.data.train_examples or None) if found.data is not None else None,
     )
+
+
+def traced(found: Assessment, tracer: Tracer, within_seconds: float | None = None) -> Figure | None:
+    """What the tracer makes of the plan of ``found``; None if it may not or cannot. Slow."""
+    if found.figure is None or found.checked is None:
+        return None
+    subject = found.figure.subject
+    forecast = tracer.forecast(
+        found.checked,
+        subject.profile,
+        rough_longest_tokens=found.rough_longest_tokens,
+        within_seconds=within_seconds,
+    )
+    return Figure(subject, _document(forecast, subject.profile)) if forecast is not None else None
+
+
+def _document(
+    forecast: MemoryForecast | None, profile: HardwareProfile | None
+) -> dict[str, Any] | None:
+    budget_bytes = profile.budget_bytes if profile is not None else None
+    return forecast.document(budget_bytes) if forecast is not None else None
 
 
 def blamed_field(error: CockpitError, plan: RunPlan) -> str:
@@ -106,10 +160,19 @@ def _in_words(data: DatasetSummary | None) -> str:
     return ", ".join(parts) + (f", {data.format}" if data.format else "")
 
 
-def launch(plan: RunPlan, document: dict[str, Any] | None) -> RunDir:
+def weigh(subject: Subject, known: Figure | None, tracer: Tracer) -> Figure:
+    """A figure for exactly ``subject``: the one that is known, if it is about that."""
+    if known is not None and known.subject == subject:
+        return known
+    found = assess(subject)
+    return traced(found, tracer, LAUNCH_WAITS_SECONDS) or found.figure or Figure(subject)
+
+
+def launch(plan: RunPlan, document: dict[str, Any] | None, tracer: Tracer) -> RunDir:
     """Checks the plan once more, makes its folder and starts it; CockpitError if that fails."""
     from cockpit.system import launcher, preflight, run_dir
 
     run = run_dir.create(preflight.prepare(plan), document)
+    tracer.close()
     launcher.launch(run)
     return run

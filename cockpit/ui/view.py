@@ -19,7 +19,7 @@ from cockpit.core.samples import MemorySample
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The forecast a run was launched with; what it did not say is None."""
+    """The forecast of a run or of a plan; what it did not say is None."""
 
     peak_bytes: int | None = None
     low_bytes: int | None = None
@@ -27,6 +27,8 @@ class Forecast:
     budget_bytes: int | None = None
     method: str = ""
     parts: tuple[tuple[str, int], ...] = ()
+    notes: tuple[str, ...] = ()
+    unvalidated: bool = False
 
     @classmethod
     def from_document(cls, document: dict[str, Any] | None) -> Forecast:
@@ -39,10 +41,13 @@ class Forecast:
         }
         parts = fields.get("parts")
         named = parts.items() if isinstance(parts, dict) else ()
+        notes = fields.get("notes")
         return cls(
             **sizes,
             method=str(fields.get("method", "")),
             parts=tuple((str(name), size) for name, size in named if isinstance(size, int)),
+            notes=tuple(map(str, notes)) if isinstance(notes, list | tuple) else (),
+            unvalidated=fields.get("unvalidated") is True,
         )
 
 
@@ -69,6 +74,13 @@ class RunView:
         start = self.state.started_at
         end = self.state.ended_at or self.state.last_event_at
         return None if start is None or end is None else max(0.0, end - start)
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether it stopped before its end and left a checkpoint to go on from."""
+        state = self.state
+        unfinished = not state.active and state.status != "completed"
+        return unfinished and bool(state.checkpoints)
 
     @property
     def live_bytes(self) -> int | None:

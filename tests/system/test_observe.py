@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,7 @@ from cockpit.core import events as ev
 from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RECENT_SAMPLES
 from cockpit.core.samples import MemorySample
-from cockpit.system import jsonl, observe, plan_file, process, run_dir
+from cockpit.system import jsonl, observe, plan_file, process, run_dir, run_lock
 from cockpit.system.observe import RunWatcher, current_state
 from cockpit.system.run_dir import RunDir
 
@@ -176,6 +177,34 @@ def test_a_machine_that_restarted_is_named(run: RunDir) -> None:
     write(run.attempt(1).trainer_events, started(T0 + 2), updated(T0 + 3, 1))
     state = current_state(run)
     assert state.diagnosis is not None and state.diagnosis.kind == "restart"
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="only Linux's moments name their boot")
+def test_a_restart_is_known_by_the_boot_whatever_the_clock_says(run: RunDir) -> None:
+    pid, started_at = living()
+    earlier = (pid, started_at + 2**27)
+    now = time.time()
+    write(run.supervisor_events, supervisor(now, earlier))
+    write(run.attempt(1).trainer_events, started(now, who=earlier), updated(now, 1))
+    state = current_state(run)
+    assert state.status == "failed"
+    assert state.diagnosis is not None and state.diagnosis.kind == "restart"
+
+
+def test_an_attempt_is_starting_from_the_moment_it_is_launched(run: RunDir) -> None:
+    """Before anybody has written a word about it, and whoever was attached all the while."""
+    write(run.attempt(1).trainer_events, started(T0), ev.Ended(t=T0, status="stopped", update=0))
+    watcher = RunWatcher(run)
+    assert watcher.poll().status == "stopped"
+    os.utime(run_dir.add_attempt(run, PLAN).path, (T0, T0))
+    lock = run_lock.acquire(run, run_lock.LAUNCH_LOCK_NAME)
+    assert lock is not None
+    assert (watcher.poll().status, watcher.state.attempt) == ("starting", 2)
+    assert observe.summary(run).status == "starting"
+    os.close(lock)
+    assert watcher.poll().status == "failed", "its launcher died, and nothing else lives"
+    write(run.attempt(2).trainer_events, started(T0 + 9, 2, who=living()), updated(T0 + 10, 1))
+    assert watcher.poll().status == "running", "it lived after all"
 
 
 def test_a_living_trainer_without_a_supervisor_is_running(run: RunDir) -> None:

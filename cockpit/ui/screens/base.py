@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from textual import work
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
@@ -12,6 +13,8 @@ from cockpit.errors import CockpitError
 from cockpit.ui.screens.dialogs import Question
 
 if TYPE_CHECKING:
+    from cockpit.system.resume import ResumePlan
+    from cockpit.system.run_dir import RunDir
     from cockpit.ui.app import CockpitApp
 
 Result = TypeVar("Result")
@@ -54,3 +57,24 @@ class CockpitScreen(Screen[None]):
         """From a worker thread: calls ``then`` in the screen's thread, if the worker is wanted."""
         if not get_current_worker().is_cancelled and self.app.is_running:
             self.app.call_from_thread(then, result)
+
+    @work(thread=True, group="resume", exclusive=True)
+    def offer_to_resume(self, run: RunDir) -> None:
+        """Says how the run would go on, and starts it after a yes."""
+        from cockpit.ui import resuming
+
+        def offer(prepared: ResumePlan) -> None:
+            question = Question(f"Resume {run.name}?", resuming.in_words(prepared), again="R")
+            self.ask(question, lambda: self._resume(prepared))
+
+        self.attempt(lambda: resuming.prepare(run), offer)
+
+    @work(thread=True, group="resume", exclusive=True)
+    def _resume(self, prepared: ResumePlan) -> None:
+        from cockpit.ui import resuming
+
+        self.attempt(lambda: resuming.start(prepared, self.cockpit.tracer), self.resumed)
+
+    def resumed(self, run: RunDir) -> None:
+        """The run goes on: shows it."""
+        self.cockpit.show_run(run)

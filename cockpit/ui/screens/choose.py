@@ -11,25 +11,29 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Input
 
+from cockpit.core import format as fmt
 from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import HardwareProfile
 from cockpit.errors import CockpitError
-from cockpit.system.run_dir import RunDir
-from cockpit.ui import assessment, plan_fields
-from cockpit.ui.assessment import Assessment
+from cockpit.ui import assessment
+from cockpit.ui.assessment import Assessment, Figure, Subject
+from cockpit.ui.latest import Latest
 from cockpit.ui.plan_draft import PlanDraft
 from cockpit.ui.presets import base_plan
 from cockpit.ui.screens.base import CockpitScreen
-from cockpit.ui.screens.dialogs import Question
+from cockpit.ui.screens.dialogs import Question, TextDialog
+from cockpit.ui.spans import pad
+from cockpit.ui.view import Forecast
 from cockpit.ui.widgets.cursor_list import CursorList
-from cockpit.ui.widgets.estimate import Estimate, fits
+from cockpit.ui.widgets.estimate import Estimate, fits, methods, notes_of
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.model_list import ModelFilter, ModelList
+from cockpit.ui.widgets.parts import largest_first
 from cockpit.ui.widgets.plan_form import PlanForm
 from cockpit.ui.widgets.top_bar import TopBar, host_note
 
 # A burst of keys is looked at once, when it pauses.
-PAUSE_SECONDS = 0.25
+PAUSE_SECONDS = 0.3
 
 
 class ChooseScreen(CockpitScreen):
@@ -45,7 +49,7 @@ class ChooseScreen(CockpitScreen):
         Binding(
             "f", "all_fields", "All fields", tooltip="Every field of the plan, or the key ones"
         ),
-        Binding("e", "explain", "Explain", tooltip="The problems in full"),
+        Binding("e", "explain", "Explain", tooltip="Problems, warnings and the forecast in full"),
     ]
 
     def __init__(self, defaults: RunPlan | None = None) -> None:
@@ -54,9 +58,11 @@ class ChooseScreen(CockpitScreen):
         self._model = defaults.model if defaults is not None else "nano"
         self.draft = PlanDraft(base_plan(self._model, defaults))
         self._profiles: dict[str, HardwareProfile] = {}
-        self._assessing = False
-        self._look_again = False
         self._found = Assessment()
+        self._traced: Figure | None = None
+        self._assessments = Latest[Subject](self._assess)
+        self._traces = Latest[Assessment](self._trace)
+        self._pending = False
         self._launching = False
         self._pause: Timer | None = None
 
@@ -108,8 +114,7 @@ class ChooseScreen(CockpitScreen):
     def _explain_field(self) -> None:
         estimate, form = self.query_one(Estimate), self.query_one(PlanForm)
         problem = form.problem(form.current)
-        about = plan_fields.field(form.current).about
-        estimate.about = f"{form.current}: {problem or about}"
+        estimate.about = f"{form.current}: {problem or form.about(form.current)}"
         estimate.redraw()
 
     @on(Input.Changed, "#filter")
@@ -139,45 +144,76 @@ class ChooseScreen(CockpitScreen):
 
     def _look_soon(self) -> None:
         """Looks at data and plan once the keys pause."""
-        estimate = self.query_one(Estimate)
-        estimate.waiting = True
+        self._pending = True
         if self._pause is not None:
             self._pause.stop()
         self._pause = self.set_timer(PAUSE_SECONDS, self._look)
         self._show_problems()
+        self._show_figure()
 
     def _look(self) -> None:
-        """Assesses the plan unless that is under way; then it does so once more, at the end."""
-        plan = self._plan()
-        if plan is None:
+        self._pending = False
+        subject = self._subject()
+        if subject is None:
+            self._assessments.drop()
             self._show_assessment(Assessment.of_data(self._found))
-        elif self._assessing:
-            self._look_again = True
         else:
-            self._assessing, self._look_again = True, False
-            self._assess(plan, self._profiles.get(self.draft.profile))
+            self._assessments.ask(subject)
 
     @work(thread=True, group="assess")
-    def _assess(self, plan: RunPlan, profile: HardwareProfile | None) -> None:
+    def _assess(self, subject: Subject) -> None:
         try:
-            self.attempt(lambda: assessment.assess(plan, profile), self._show_assessment)
+            self.attempt(lambda: assessment.assess(subject), self._show_assessment)
         finally:
             self.deliver(self._assessed, None)
 
     def _assessed(self, _: None) -> None:
-        self._assessing = False
-        if self._look_again:
-            self._look()
+        self._assessments.finished()
+        self._show_figure()
 
     def _show_assessment(self, found: Assessment) -> None:
         self._found = found
         self.draft.train_examples = found.train_examples
-        form, estimate = self.query_one(PlanForm), self.query_one(Estimate)
+        form = self.query_one(PlanForm)
         form.findings = {name: problem.title for name, problem in found.findings if name}
         form.data_note = found.data
         form.redraw()
-        estimate.forecast, estimate.waiting = found.forecast, self._look_again
+        if found.figure is not None and not self._is_traced(found.figure.subject):
+            self._traces.ask(found)
+        self._show_figure()
         self._show_problems()
+
+    @work(thread=True, group="trace")
+    def _trace(self, found: Assessment) -> None:
+        tracer = self.cockpit.tracer
+        try:
+            self.attempt(lambda: assessment.traced(found, tracer), self._take_traced)
+        finally:
+            self.deliver(self._trace_ended, None)
+
+    def _take_traced(self, figure: Figure | None) -> None:
+        self._traced = figure or self._traced
+
+    def _trace_ended(self, _: None) -> None:
+        self._traces.finished()
+        self._show_figure()
+
+    def _is_traced(self, subject: Subject) -> bool:
+        return self._traced is not None and self._traced.subject == subject
+
+    def _show_figure(self) -> None:
+        """The traced figure if it is of this plan or nearly so, else the rough one."""
+        estimate = self.query_one(Estimate)
+        figure, traced = self._found.figure, self._traced
+        waiting = self._pending or self._assessments.busy
+        if figure is not None and traced is not None and figure.subject.is_like(traced.subject):
+            estimate.stale = waiting or traced.subject != figure.subject
+            figure = traced
+        else:
+            estimate.stale = waiting and figure is not None
+        estimate.forecast = figure.forecast if figure is not None else None
+        estimate.waiting, estimate.tracing = waiting, self._traces.busy
+        estimate.redraw()
 
     def _show_problems(self) -> None:
         estimate = self.query_one(Estimate)
@@ -185,6 +221,7 @@ class ChooseScreen(CockpitScreen):
         if not estimate.problems:
             estimate.problems = self._plan_problem()
             estimate.problems += [_short(problem) for _, problem in self._found.findings]
+        estimate.warnings = self._found.warnings
         self._explain_field()
         self.refresh_bindings()
 
@@ -195,9 +232,9 @@ class ChooseScreen(CockpitScreen):
             return [str(error)]
         return []
 
-    def _plan(self) -> RunPlan | None:
+    def _subject(self) -> Subject | None:
         try:
-            return self.draft.plan(self._model)
+            return Subject(self.draft.plan(self._model), self._profiles.get(self.draft.profile))
         except ValueError:
             return None
 
@@ -213,12 +250,17 @@ class ChooseScreen(CockpitScreen):
         if action == "launch":
             return None if self._launching else True
         if action == "explain":
-            return True if self._found.findings else None
+            return True if self._explanation() else None
         return True
 
+    def _explanation(self) -> str:
+        estimate = self.query_one(Estimate) if self.is_mounted else None
+        return explanation(self._found, estimate.forecast if estimate is not None else None)
+
     def action_explain(self) -> None:
-        if self._found.findings:
-            self.cockpit.show_error(self._found.findings[0][1])
+        if text := self._explanation():
+            kind = "error" if self._found.findings else "plain"
+            self.app.push_screen(TextDialog("Before you launch", text, kind=kind))
 
     def action_launch(self) -> None:
         self.query_one(PlanForm).finish()
@@ -229,35 +271,80 @@ class ChooseScreen(CockpitScreen):
                 CockpitError("The plan is not ready", str(error), "Correct the fields marked ✗.")
             )
             return
-        forecast = self._found.forecast
-        verdict = fits(forecast)[0] if forecast is not None else ""
-        if verdict != "does not fit":
-            self._launch(plan)
-            return
-        text = "The rough estimate is above the budget; the run may be killed for memory."
-        question = Question("Launch although it may not fit?", text)
-        self.ask(question, lambda: self._launch(plan))
-
-    def _launch(self, plan: RunPlan) -> None:
-        self._launching = True
-        self.refresh_bindings()
         self.cockpit.say("Launching…")
-        self._launch_in_background(plan)
+        # It is launched here, whatever machine it was held against.
+        self._weigh(Subject(plan, next(iter(self._profiles.values()), None)))
 
     @work(thread=True, group="launch", exclusive=True)
-    def _launch_in_background(self, plan: RunPlan) -> None:
-        document = self._found.document
+    def _weigh(self, subject: Subject) -> None:
+        tracer, known = self.cockpit.tracer, self._traced
+        self.attempt(lambda: assessment.weigh(subject, known, tracer), self._confirm)
+
+    def _confirm(self, figure: Figure) -> None:
+        forecast = figure.forecast
+        if forecast is None or fits(forecast)[0] != "does not fit":
+            self._launch(figure)
+            return
+        peak, budget = fmt.gigabytes(forecast.peak_bytes), fmt.gigabytes(forecast.budget_bytes)
+        text = (
+            f"{peak} ({methods(forecast)[0]}) is above this machine's budget of {budget}; "
+            "the run may be killed for memory."
+        )
+        question = Question("Launch although it may not fit?", text)
+        self.ask(question, lambda: self._launch(figure))
+
+    def _launch(self, figure: Figure) -> None:
+        self._set_launching(True)
+        self._launch_in_background(figure)
+
+    @work(thread=True, group="launch", exclusive=True)
+    def _launch_in_background(self, figure: Figure) -> None:
+        plan, document, tracer = figure.subject.plan, figure.document, self.cockpit.tracer
         try:
-            self.attempt(lambda: assessment.launch(plan, document), self._launched)
+            self.attempt(lambda: assessment.launch(plan, document, tracer), self.cockpit.show_run)
         finally:
             self.deliver(self._set_launching, False)
 
     def _set_launching(self, launching: bool) -> None:
         self._launching = launching
         self.refresh_bindings()
+        if not launching and self in self.app.screen_stack:
+            self._settle_tracer(True)  # the launch failed and the choice goes on
 
-    def _launched(self, run: RunDir) -> None:
-        self.cockpit.show_run(run)
+    # The tracing process is there while this screen is, be it under a dialog.
+
+    def on_screen_resume(self) -> None:
+        self._settle_tracer(True)
+        if self._profiles:
+            self._look_soon()  # the files may have changed meanwhile
+
+    def on_screen_suspend(self) -> None:
+        self._settle_tracer(self in self.app.screen_stack)
+
+    def _settle_tracer(self, wanted: bool) -> None:
+        tracer = self.cockpit.tracer
+        tracer.allow() if wanted and not self._launching else tracer.forbid()
+        self.call_after_refresh(self.run_worker, tracer.settle, thread=True, group="tracer")
+
+
+def explanation(found: Assessment, forecast: Forecast | None) -> str:
+    """Everything that is known about the plan, in full; empty if nothing is."""
+    parts = [_whole(problem) for _, problem in found.findings]
+    parts += [f"! {warning}" for warning in found.warnings]
+    if forecast is not None and forecast.peak_bytes is not None:
+        band = fmt.band(forecast.low_bytes, forecast.high_bytes)
+        head = f"Memory: {fmt.gigabytes(forecast.peak_bytes)} ({band}), {methods(forecast)[0]}"
+        sizes = [
+            f"  {pad(name, 18)}{fmt.gigabytes(size):>9}"
+            for name, size, *_ in largest_first(forecast)
+        ]
+        parts.append("\n".join([head, *sizes, *(f"  {note}" for note in notes_of(forecast))]))
+    return "\n\n".join(parts)
+
+
+def _whole(problem: CockpitError) -> str:
+    remedy = f"→ {problem.remedy}" if problem.remedy else ""
+    return "\n".join(part for part in (f"✗ {problem.title}", problem.message, remedy) if part)
 
 
 def _short(problem: CockpitError) -> str:

@@ -53,6 +53,7 @@ class RunScreen(CockpitScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "pause", "Pause", tooltip="Pause between two updates"),
         Binding("p", "resume", "Resume", tooltip="Go on after a pause"),
+        Binding("R", "resume_run", "Resume", tooltip="Go on from the newest whole checkpoint"),
         Binding("s", "stop", "Stop", tooltip="Checkpoint and stop; again to insist"),
         Binding("c", "checkpoint", "Checkpoint", tooltip="Write a checkpoint now"),
         Binding("v", "validate", "Validate", tooltip="Measure the validation loss now"),
@@ -121,7 +122,8 @@ class RunScreen(CockpitScreen):
         self._forecast = Forecast.from_document(attempts[-1].forecast() if attempts else None)
 
     def _show(self, view: RunView) -> None:
-        changed = view.state.status != self.view.state.status
+        before = self.view
+        changed = (view.state.status, view.can_resume) != (before.state.status, before.can_resume)
         self.view = view
         for widget in self._panels():
             widget.update_view(view)
@@ -144,6 +146,8 @@ class RunScreen(CockpitScreen):
         status = self.view.state.status
         if action in WHEN and not self.view.state.active:
             return False
+        if action == "resume_run":
+            return self.view.can_resume
         if action == "resume":
             return status == "paused"
         if action == "pause":
@@ -184,6 +188,12 @@ class RunScreen(CockpitScreen):
     def action_stop(self) -> None:
         question = Question(f"Stop {self.run.name}?", STOP_TEXT, again="s")
         self.ask(question, self._stop)
+
+    def action_resume_run(self) -> None:
+        self.offer_to_resume(self.run)
+
+    def resumed(self, run: RunDir) -> None:
+        self.cockpit.say("Resumed: the next attempt starts.")
 
     def action_turn(self) -> None:
         self.query_one(Journal).turn()

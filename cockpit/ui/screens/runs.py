@@ -1,4 +1,4 @@
-"""All runs, newest first: attach, stop, show."""
+"""All runs, newest first: attach, stop, resume, show."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from cockpit.system.home import runs_folder
 from cockpit.system.run_dir import RunDir
 from cockpit.system.summary import RunSummary, digest
 from cockpit.system.summary import summary as summarize
+from cockpit.ui.resuming import can_resume
 from cockpit.ui.screens.base import CockpitScreen
 from cockpit.ui.screens.dialogs import Question, TextDialog
 from cockpit.ui.screens.run import SENDER, STOP_TEXT
@@ -37,6 +38,7 @@ class RunsScreen(CockpitScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,a", "attach", "Attach", tooltip="Watch this run", key_display="enter"),
         Binding("s", "stop", "Stop", tooltip="Checkpoint and stop; again to insist"),
+        Binding("R", "resume_run", "Resume", tooltip="Go on from the newest whole checkpoint"),
         Binding("o", "show", "Show", tooltip="Its plan and all that is known"),
     ]
 
@@ -90,9 +92,11 @@ class RunsScreen(CockpitScreen):
         return self.query_one(RunsTable).selected
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action not in ("attach", "stop", "show"):
+        if action not in ("attach", "stop", "show", "resume_run"):
             return True
         summary = self._selected if self.is_mounted else None
+        if action == "resume_run":
+            return summary is not None and can_resume(summary.status)
         if summary is None or (action == "stop" and summary.status not in ACTIVE):
             return None
         return True
@@ -107,6 +111,10 @@ class RunsScreen(CockpitScreen):
     @work(thread=True, group="command")
     def _stop(self, run: RunDir) -> None:
         self.attempt(lambda: control.stop(run, sender=SENDER), lambda said: self.cockpit.say(said))
+
+    def action_resume_run(self) -> None:
+        if (summary := self._selected) is not None:
+            self.offer_to_resume(_folder(summary))
 
     @work(thread=True, group="show", exclusive=True)
     def action_show(self) -> None:

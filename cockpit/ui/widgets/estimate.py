@@ -1,4 +1,4 @@
-"""The lines under the form: the memory estimate, what stands in the way, the field's meaning."""
+"""The lines under the form: the memory forecast, what stands in the way, the field's meaning."""
 
 from __future__ import annotations
 
@@ -9,49 +9,79 @@ from cockpit.ui.bars import bar
 from cockpit.ui.spans import Line, Role, heading, line, width_of
 from cockpit.ui.view import Forecast
 from cockpit.ui.widgets.lines import Lines
+from cockpit.ui.widgets.parts import parts_bar, parts_legend
 
-METHODS = {"analytic": "rough estimate", "trace": "traced"}
+# By method: in full, and where that is too wide.
+METHODS = {
+    "analytic": ("rough estimate", "rough"),
+    "trace": ("from the traced graph", "traced"),
+}
 BAR_WIDTH = 20
+INDENT = " " * 10
+# Lines for problems that the details of the forecast leave free.
+PROBLEM_ROOM = 2
+DETAIL_LINES = 3
 
 
 class Estimate(Lines):
-    """Three lines: memory, the first problem or that there is none, what the field means."""
+    """Memory, the first problem or that there is none, what the field means; more with room."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.forecast: Forecast | None = None
+        # The forecast is of the plan as it was, and a newer one is under way.
+        self.stale = False
+        self.tracing = False
         self.waiting = True
         self.problems: list[str] = []
+        self.warnings: tuple[str, ...] = ()
         self.about = ""
 
     def build(self, width: int, height: int) -> Sequence[Line]:
-        head = heading(line(("Before you launch", "strong")), (), width)
-        memory = memory_line(self.forecast, self.waiting, width)
-        about = line((f" {fmt.plain(self.about)}", "label"))
+        note = "tracing…" if self.tracing else "checking…" if self.waiting else ""
+        told = line((note, "accent")) if note else ()
+        head = heading(line(("Before you launch", "strong")), told, width)
+        memory = memory_line(self.forecast, self.waiting or self.tracing, width, stale=self.stale)
         spare = height - 3
-        return [head, memory, *problem_lines(self.problems, self.waiting, spare), about]
+        details: list[Line] = []
+        if spare >= DETAIL_LINES + PROBLEM_ROOM and self.forecast is not None:
+            details = detail_lines(self.forecast, width)
+        said = problem_lines(self.problems, self.warnings, self.waiting, spare - len(details))
+        about = line((f" {fmt.plain(self.about)}", "label"))
+        return [head, memory, *details, *said, about]
 
 
-def memory_line(forecast: Forecast | None, waiting: bool, width: int) -> Line:
-    """``Memory  rough estimate 1.20 GB (0.80 to 2.00) of 5.30 GB budget: fits``."""
+def memory_line(forecast: Forecast | None, waiting: bool, width: int, *, stale: bool) -> Line:
+    """``memory  6.10 GB (6.00 to 6.20 GB) of 24.2 GB budget: fits · from the traced graph``."""
     label = line((" memory   ", "label"))
     if forecast is None or forecast.peak_bytes is None:
         return (*label, ("estimating…" if waiting else "n/a", "label"))
     verdict, role = fits(forecast)
-    method = METHODS.get(forecast.method, fmt.plain(forecast.method))
+    if stale:
+        verdict, role = "before the change", "label"
     band = fmt.band(forecast.low_bytes, forecast.high_bytes)
     said = line(
-        (f"{method} ", "label"), (fmt.gigabytes(forecast.peak_bytes), "strong"),
-        (f" ({band})" if band else "", "text"),
+        (fmt.gigabytes(forecast.peak_bytes), "label" if stale else "strong"),
+        (f" ({band})" if band else "", "label" if stale else "text"),
         (f" of {fmt.gigabytes(forecast.budget_bytes)} budget: ", "label"), (verdict, role),
     )  # fmt: skip
-    room = width - width_of(said) - width_of(label) - 2
+    for method in methods(forecast):
+        whole = (*label, *said, (f" · {method}", "label"))
+        if width_of(whole) <= width:
+            break
+    room = width - width_of(whole) - 2
     if room < 8 or not forecast.budget_bytes:
-        return (*label, *said)
+        return whole
     scale = max(forecast.budget_bytes, forecast.high_bytes or forecast.peak_bytes)
     share, limit = forecast.peak_bytes / scale, forecast.budget_bytes / scale
     drawn = bar(share, min(BAR_WIDTH, room), "train" if role == "good" else role, limit)
-    return (*label, *said, ("  ", "text"), *drawn)
+    return (*whole, ("  ", "text"), *drawn)
+
+
+def methods(forecast: Forecast) -> tuple[str, ...]:
+    """How the figure was found, in full and short; that it was never measured against, if so."""
+    known = METHODS.get(forecast.method, (fmt.plain(forecast.method),))
+    return tuple(f"{method}, unvalidated" if forecast.unvalidated else method for method in known)
 
 
 def fits(forecast: Forecast) -> tuple[str, Role]:
@@ -64,13 +94,35 @@ def fits(forecast: Forecast) -> tuple[str, Role]:
     return ("tight", "warn") if (forecast.high_bytes or peak) > budget else ("fits", "good")
 
 
-def problem_lines(problems: list[str], waiting: bool, room: int) -> list[Line]:
-    """The problems as far as there is room, and how many more there are."""
+def notes_of(forecast: Forecast) -> list[str]:
+    """What is said about the forecast, what the person's own data make of it first."""
+    return sorted(map(fmt.plain, forecast.notes), key=lambda note: "your data" not in note)
+
+
+def detail_lines(forecast: Forecast, width: int) -> list[Line]:
+    """The notes, and what the forecast is made of."""
+    lines = [line((INDENT + "; ".join(notes_of(forecast)), "label"))]
+    if forecast.parts and forecast.peak_bytes:
+        room = width - len(INDENT) - 1
+        lines += [((INDENT, "text"), *parts_bar(forecast, room))]
+        lines += [((INDENT, "text"), *parts_legend(forecast, room))]
+    return lines
+
+
+def problem_lines(
+    problems: list[str], warnings: Sequence[str], waiting: bool, room: int
+) -> list[Line]:
+    """Problems, then warnings, as far as there is room, and how many more there are."""
+    told: list[tuple[str, Role]] = [(f" ✗ {fmt.plain(problem)}", "bad") for problem in problems]
     if not problems:
-        ready = "checking…" if waiting else "✓ ready to launch"
-        return [line((f" {ready}", "label" if waiting else "good"))] + [()] * (room - 1)
-    shown = problems[:room] if len(problems) <= room else problems[: room - 1]
-    lines = [line((f" ✗ {fmt.plain(problem)}", "bad")) for problem in shown]
-    if len(shown) < len(problems):
-        lines.append(line((f"   and {len(problems) - len(shown)} more", "bad")))
+        told.append((" checking…", "label") if waiting else (" ✓ ready to launch", "good"))
+    told += [(f" ! {fmt.plain(warning)}", "warn") for warning in warnings]
+    if len(told) <= room:
+        lines = [line(span) for span in told]
+    elif room > 1:
+        more = len(told) - room + 1
+        lines = [*(line(span) for span in told[: room - 1]), line((f"   and {more} more", "label"))]
+    else:
+        more = len(told) - 1
+        lines = [line(told[0], (f"  and {more} more (e explains)  ", "label"), told[1])]
     return lines + [()] * (room - len(lines))

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cockpit.core import format as fmt
-from cockpit.ui.spans import Line, Role, heading, indented, line, pad
+from cockpit.ui.spans import Line, Role, heading, indented, line, pad, width_of
 from cockpit.ui.view import RunView
 from cockpit.ui.widgets.lines import Lines
 
 NAME_WIDTH = 15
+# Names for a panel of fewer cells than that.
+ROOMY = 42
+SHORT_WIDTH = 11
+SHORT_NAMES = {"learning rate": "lr"}
+
+Row = tuple[str, str, str]
 
 
 class Numbers(Lines):
@@ -27,32 +33,34 @@ class Numbers(Lines):
         if self._view is None:
             return ()
         head = heading(line(("Training", "strong")), (), width)
-        return [head, *indented(number_lines(self._view))][:height]
+        return [head, *indented(number_lines(self._view, width - 1))][:height]
 
 
-def number_lines(view: RunView) -> list[Line]:
+def number_lines(view: RunView, width: int) -> list[Line]:
+    """A figure a line, the details only where all of them fits into ``width`` cells."""
     state, last = view.state, view.state.last
     best = state.best_validation
     newest = state.validations[-1] if state.validations else None
     at_best = f"best {fmt.loss(best.loss)}" if best is not None else ""
     loaded = state.loaded
     trainable = loaded.trainable_parameters if loaded else None
-    return [
-        _row("loss", fmt.loss(last.loss if last else None), role="strong"),
-        _row("validation", fmt.loss(newest.loss if newest else None), at_best, role="strong"),
-        _row("learning rate", fmt.scientific(last.learning_rate if last else None)),
-        _row("speed", fmt.speed(state.tokens_per_second)),
-        _row("saved", _saved_at(view)),
-        _row("grad norm", fmt.loss(last.grad_norm if last else None)),
-        _row("epoch", "n/a" if last is None else f"{last.epoch:.2f}"),
-        _row("tokens", fmt.count(last.trained_tokens if last else None)),
-        _row("test loss", fmt.loss(state.test.loss if state.test else None)),
-        _row("trainable", fmt.parameters(trainable), _of_all(view)),
-        _row("examples", fmt.count(loaded.train_examples if loaded else None), _valid(view)),
-        _row("device", fmt.plain(state.device or "n/a"), fmt.plain(state.dtype or "")),
-        _row("blas", fmt.plain(state.blas or "n/a")),
-        _row("awake by", fmt.plain(state.keep_awake or "n/a")),
+    rows: list[Row] = [
+        ("loss", fmt.loss(last.loss if last else None), ""),
+        ("validation", fmt.loss(newest.loss if newest else None), at_best),
+        ("learning rate", fmt.scientific(last.learning_rate if last else None), ""),
+        ("speed", fmt.speed(state.tokens_per_second), ""),
+        ("saved", _saved_at(view), ""),
+        ("grad norm", fmt.loss(last.grad_norm if last else None), ""),
+        ("epoch", "n/a" if last is None else f"{last.epoch:.2f}", ""),
+        ("tokens", fmt.count(last.trained_tokens if last else None), ""),
+        ("test loss", fmt.loss(state.test.loss if state.test else None), ""),
+        ("trainable", fmt.parameters(trainable), _of_all(view)),
+        ("examples", fmt.count(loaded.train_examples if loaded else None), _valid(view)),
+        ("device", fmt.plain(state.device or "n/a"), fmt.plain(state.dtype or "")),
+        ("blas", fmt.plain(state.blas or "n/a"), ""),
+        ("awake by", fmt.plain(state.keep_awake or "n/a"), ""),
     ]
+    return [_line(row, width) for row in rows]
 
 
 def _saved_at(view: RunView) -> str:
@@ -70,5 +78,12 @@ def _valid(view: RunView) -> str:
     return "" if loaded is None else f"and {fmt.count(loaded.valid_examples)} to validate"
 
 
-def _row(name: str, value: str, detail: str = "", role: Role = "text") -> Line:
-    return line((pad(name, NAME_WIDTH), "label"), (value, role), (f"  {detail}", "label"))
+def _line(row: Row, width: int) -> Line:
+    """The names give way first, then the detail; a figure is never cut."""
+    name, value, detail = row
+    narrow = width < ROOMY
+    shown = SHORT_NAMES.get(name, name) if narrow else name
+    role: Role = "strong" if name in ("loss", "validation") else "text"
+    figures = line((pad(shown, SHORT_WIDTH if narrow else NAME_WIDTH), "label"), (value, role))
+    whole: Line = (*figures, (f"  {detail}", "label")) if detail else figures
+    return whole if width_of(whole) <= width else figures

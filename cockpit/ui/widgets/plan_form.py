@@ -94,6 +94,12 @@ class PlanForm(CursorList):
         """What is wrong with a field, by its text or by what the files say."""
         return self.draft.problem(name) or self.findings.get(name)
 
+    def about(self, name: str) -> str:
+        """What a field means, or why it means nothing now."""
+        if name == "learning_rate" and (schedule := self.draft.text("lr_schedule")):
+            return f"not used, the rate follows lr_schedule: {schedule}"
+        return field(name).about
+
     def head(self, width: int) -> Sequence[Line]:
         title = "Plan" if self.fields == KEY_FIELDS else "Plan, all fields"
         more = self.total - (self.size.height - self.HEAD)
@@ -120,6 +126,8 @@ class PlanForm(CursorList):
             return text or "n/a", lead
         if name == "iters":
             return text, "  from epochs" if self.draft.epochs_lead else ""
+        if name == "learning_rate" and self.draft.text("lr_schedule"):
+            return text, "  (lr_schedule)"
         return text or "–", ""
 
     def action_step(self, direction: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cockpit.core import format as fmt
 from cockpit.ui.bars import bar
-from cockpit.ui.spans import Line, Role, line, spread
+from cockpit.ui.spans import Line, Role, line, spread, width_of
 from cockpit.ui.view import RunView, last_word, worst_note
 from cockpit.ui.widgets.lines import Lines
 
@@ -24,7 +24,7 @@ NOTE_ROLE: dict[str, Role] = {"info": "label", "warning": "warn", "error": "bad"
 
 
 class Headline(Lines):
-    """Two lines: state, phase, time and the last word; then progress."""
+    """Two lines: state, phase, time and the last word; then progress and the next step."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -80,9 +80,10 @@ def _times(view: RunView) -> Line:
 def progress_line(view: RunView, width: int) -> Line:
     state = view.state
     done = f" {fmt.count(state.update)} of {fmt.count(state.updates)} updates "
+    offer = line("· ", ("R", "accent"), " resumes it ") if view.can_resume else ()
     share = view.share_done
     end = f"{fmt.percent(share):>5} "
-    room = max(4, width - len(done) - len(end) - 1)
+    room = max(4, width - len(done) - len(end) - width_of(offer) - 1)
     role: Role = STATUS.get(state.status, ("", "train"))[1]
     shown: Role = "train" if state.status in ("running", "starting") else role
-    return line(" ", *bar(share, room, shown), (end, "strong"), (done, "text"))
+    return line(" ", *bar(share, room, shown), (end, "strong"), (done, "text"), *offer)
