@@ -109,13 +109,14 @@ def _write_supervisor(run: RunDir, samples: int, updates: int, pid: int, created
 def measure(folder: Path) -> dict[str, float]:
     """Opens the run in this process and follows it; seconds, MB and milliseconds."""
     before_mb = _peak_mb()
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     watcher = observe.RunWatcher(RunDir(folder))
     state = watcher.poll()
     while not watcher.caught_up:
         state = watcher.poll()
     opened = time.perf_counter() - start
     found: dict[str, float] = {"open_s": opened, "updates": state.update}
+    found["open_cpu_s"] = time.process_time() - cpu
     found["open_mb"] = _peak_mb() - before_mb
     start = time.perf_counter()
     while not watcher.whole_curve:
@@ -198,25 +199,25 @@ def main() -> int:
         plan_file.write(plan_file.validate(plan, "plan"), run.attempt(1).plan_path)
         print(f"{arguments.events:,} events, {size / 1e6:.0f} MB, written in "
               f"{time.perf_counter() - start:.0f} s")  # fmt: skip
-        rows = []
-        for number in range(arguments.repeat):
+        rows: list[tuple[str, dict[str, float]]] = []
+        for _ in range(arguments.repeat):
             for kind in ("cold", "warm"):
                 if kind == "cold" and not drop_from_cache(run.path):
                     continue
-                rows.append({"kind": kind, "repeat": number} | in_a_fresh_process(run.path))
+                rows.append((kind, in_a_fresh_process(run.path)))
     tell(rows)
     arguments.output.write_text(
         json.dumps({"events": arguments.events, "size_bytes": size, "opens": rows}, indent=1)
     )
-    return 0 if all(row["open_s"] < GOAL_SECONDS for row in rows) else 1
+    return 0 if all(row["open_s"] < GOAL_SECONDS for _, row in rows) else 1
 
 
-def tell(rows: list[dict[str, float]]) -> None:
-    columns = ("open_s", "open_mb", "whole_curve_s", "summary_s", "poll_ms", "slowest_poll_ms",
-               "follow_growth_mb", "total_mb", "points")  # fmt: skip
+def tell(rows: list[tuple[str, dict[str, float]]]) -> None:
+    columns = ("open_s", "open_cpu_s", "open_mb", "whole_curve_s", "summary_s", "poll_ms",
+               "slowest_poll_ms", "follow_growth_mb", "total_mb", "points")  # fmt: skip
     print(f"{'':<6}" + "".join(f"{name:>17}" for name in columns))
-    for row in rows:
-        print(f"{row['kind']:<6}" + "".join(f"{row[name]:>17.3f}" for name in columns))
+    for kind, row in rows:
+        print(f"{kind:<6}" + "".join(f"{row[name]:>17.3f}" for name in columns))
     print(f"goal: open_s under {GOAL_SECONDS:.0f}, and memory that does not grow with the run")
 
 

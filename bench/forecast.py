@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -126,7 +127,8 @@ def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
     series = {"forecast": [row["error"] for row in rows]}
     series["freed at last use"] = [row["floor_error"] for row in rows]
     for name in BASELINES:
-        series[name] = [row["baselines"][name] for row in rows]
+        errors = [row["baselines"][name] for row in rows]
+        series[name] = [error for error in errors if not math.isnan(error)]
     return {"cases": len(rows)} | {name: _spread(errors) for name, errors in series.items()}
 
 

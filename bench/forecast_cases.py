@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from forecast_architectures import ARCHITECTURES, Config, decoder, packed
 
+from cockpit import catalogue
 from cockpit.core.plan import RunPlan
 from cockpit.embedded import nano_path
 from cockpit.memory.lengths import Batches, of_data
@@ -60,6 +61,13 @@ class Case:
     def batches(self) -> Batches:
         examples = self.examples
         return of_data(self.run_plan, examples, examples[: self.batch])
+
+
+def catalogue_config(slug: str) -> Config:
+    """A published config, in full size."""
+    found = catalogue.find(slug)
+    assert found is not None
+    return found.config()
 
 
 @lru_cache(maxsize=1)
@@ -116,6 +124,7 @@ def quick_cases() -> list[Case]:
 
 
 def _plans() -> list[Case]:
+    smollm2 = catalogue_config("smollm2-135m")
     llama, small = ARCHITECTURES["llama"], decoder("llama", hidden=192, layers=6)
     plans: dict[str, dict[str, Any]] = {
         "dora": {"fine_tune_type": "dora"},
@@ -143,6 +152,8 @@ def _plans() -> list[Case]:
         Case("llama 1 x 512 checkpointed", small, 1, 512, {"grad_checkpoint": True}),
         Case("llama 4 x 64", small, 4, 64),
         Case("llama 8 x 32", small, 8, 32),
+        Case("SmolLM2-135M", smollm2, 1, 64, {"num_layers": 4}, updates=4),
+        Case("SmolLM2-135M checkpointed", smollm2, 2, 64, {"grad_checkpoint": True}, updates=4),
         Case("qwen3 4 bits", packed(ARCHITECTURES["qwen3"], 4), 1, 64),
     ]
     return found

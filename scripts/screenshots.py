@@ -1,10 +1,13 @@
 """Makes screenshots/{choose,run,runs}.svg from a real training of the embedded model.
 
     python scripts/screenshots.py [--size 110x34] [--folder screenshots]
+                                  [--model FOLDER] [--data FOLDER] [--updates 60]
 
-Nothing in the pictures is made up: the demo is launched from the Choose screen with the real
-supervisor and trainer, and the Run screen is taken while it trains. Runs land in a temporary
-home. With resvg-py installed (a development tool, not a dependency) PNGs are written too.
+Nothing in the pictures is made up: a run is launched from the Choose screen with the real
+supervisor and trainer, and the Run screen is taken while it trains. Without --model it is the
+embedded model, as in the committed pictures; scripts/smollm2.py makes a larger one. Runs
+land in a temporary home. With resvg-py installed (a development tool, not a dependency) PNGs are
+written too.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
+from cockpit.core.plan import RunPlan
 from cockpit.embedded import demo_data_path
 from cockpit.system import run_dir
 from cockpit.ui.app import CockpitApp
@@ -43,9 +47,23 @@ async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
         await pilot.pause(0.1)
 
 
-async def take_all(size: tuple[int, int], folder: Path) -> list[Path]:
+def plan_for(model: str, updates: int) -> RunPlan:
+    """The demo's plan for the embedded model; else one that learns something in a few updates."""
+    demo = base_plan("nano")
+    if model == "nano":
+        return demo.model_copy(update={"data": "data"})
+    fields = {
+        "model": model, "data": "data", "iters": updates, "learning_rate": 2e-4, "num_layers": 16,
+        "max_seq_length": 256, "mask_prompt": True, "steps_per_report": 1, "val_batches": 10,
+        "steps_per_eval": max(1, updates // 5), "save_every": max(1, updates // 3),
+        "sample_prompts": demo.sample_prompts,
+    }  # fmt: skip
+    return RunPlan.model_validate(fields)
+
+
+async def take_all(size: tuple[int, int], folder: Path, plan: RunPlan) -> list[Path]:
     """Walks through the interface as a newcomer does; returns the pictures."""
-    app = CockpitApp("choose", base_plan("nano").model_copy(update={"data": "demo"}))
+    app = CockpitApp("choose", plan)
     taken: list[Path] = []
 
     def take(name: str) -> None:
@@ -56,7 +74,7 @@ async def take_all(size: tuple[int, int], folder: Path) -> list[Path]:
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: app.screen.query(Estimate))
         estimate = app.screen.query_one(Estimate)
-        await until(pilot, lambda: not estimate.waiting and estimate.forecast is not None)
+        await until(pilot, lambda: is_traced(estimate))
         await pilot.press("tab", *["down"] * 5)
         await pilot.pause()
         take("choose")
@@ -73,6 +91,11 @@ async def take_all(size: tuple[int, int], folder: Path) -> list[Path]:
         await second_run(pilot)
         take("runs")
     return taken
+
+
+def is_traced(estimate: Estimate) -> bool:
+    settled = not (estimate.waiting or estimate.tracing or estimate.stale)
+    return settled and estimate.forecast is not None and estimate.forecast.method == "trace"
 
 
 async def second_run(pilot: Pilot[None]) -> None:
@@ -116,6 +139,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--size", default="110x34", metavar="COLUMNSxROWS")
     parser.add_argument("--folder", type=Path, default=Path("screenshots"))
+    parser.add_argument("--model", type=Path, help="A model folder; without it, 'nano'.")
+    parser.add_argument("--data", type=Path, default=demo_data_path())
+    parser.add_argument("--updates", type=int, default=60)
     options = parser.parse_args()
     columns, _, rows = options.size.partition("x")
     folder = options.folder.absolute()
@@ -124,9 +150,15 @@ def main() -> None:
     os.environ.pop("NO_COLOR", None)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         os.environ.update(COCKPIT_HOME=home, HF_HUB_CACHE=str(Path(home) / "hub"))
-        shutil.copytree(demo_data_path(), Path(home) / "demo")
+        shutil.copytree(options.data, Path(home) / "data")
+        model = "nano"
+        if options.model is not None:
+            model = f"./models/{options.model.name}"
+            (Path(home) / "models").mkdir()
+            (Path(home) / model).symlink_to(options.model.absolute())
         os.chdir(home)
-        taken = asyncio.run(take_all((int(columns), int(rows)), folder))
+        plan = plan_for(model, options.updates)
+        taken = asyncio.run(take_all((int(columns), int(rows)), folder, plan))
         wait_for_runs()
     for svg in taken:
         png = to_png(svg)

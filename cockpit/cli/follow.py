@@ -128,6 +128,10 @@ def print_ending(run: RunDir, plan: RunPlan, state: RunState) -> None:
     )
     if state.status == "failed":
         _print_failure(state)
+    elif state.end is not None and state.end.title:
+        say(f"{state.end.title}. {state.end.message}")
+        if state.end.remedy:
+            say(f"  -> {state.end.remedy}")
     if state.checkpoints:
         say(f"adapters: {run.adapters}")
         say(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from cockpit import __version__
-from cockpit.cli import control, demo, interface, machine, resume, runs, train
+from cockpit.cli import control, demo, fit, interface, machine, models, predict, resume, runs, train
 from cockpit.cli.plan_arguments import add_plan_flags
 from cockpit.errors import CockpitError
 
@@ -20,6 +20,7 @@ PLAN_USAGE = {
     "resume": "[RUN | --latest] [--from UPDATE] [--iters N ...] [--detach] [--json]",
     "predict": "[PLAN.toml | -c YAML] [--model MODEL --data FOLDER ...] [--profile NAME] [--json]",
     "fit": "[PLAN.toml | -c YAML] [--model MODEL --data FOLDER ...] [--profile NAME] [--json]",
+    "models": "[--profile NAME] [--bits 4] [--batch-size N ...] [--json]",
 }
 
 
@@ -54,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_training(add)
     _add_resume(add)
+    _add_forecasts(add)
     _add_runs(add)
     _add_control(add)
     _add_machine(add)
@@ -76,7 +78,31 @@ def _add_training(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--anyway", action="store_true", help="Launch even if it is not expected to fit."
     )
+    command.add_argument(
+        "--fit", action="store_true", help="If it does not fit, take the cheapest plan that does."
+    )
     add_plan_flags(command)
+
+
+def _add_forecasts(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """What a plan needs, before anything is launched."""
+    for name, handler, about in (
+        ("predict", predict.predict, "Forecast the peak memory of a plan, part by part."),
+        ("fit", fit.fit, "The largest plan that fits, and the price of each lever."),
+        ("models", models.models, "Models here and in the catalogue: do they fit and train?"),
+    ):
+        command = add(name, handler, about)
+        command.add_argument(
+            "--profile", metavar="NAME", help="Another machine; see: cockpit profiles"
+        )
+        if name == "models":
+            command.add_argument(
+                "--bits", choices=models.PACKINGS, default="4", help="Packing of the weights [4]."
+            )
+        else:
+            command.add_argument("plan", nargs="?", metavar="PLAN.toml", help="A plan to price.")
+            command.add_argument("-c", "--config", metavar="YAML", help="One of mlx_lm.lora.")
+        add_plan_flags(command)
 
 
 def _add_runs(add: Callable[..., argparse.ArgumentParser]) -> None:

@@ -53,8 +53,11 @@ def _add_flag(group: Any, name: str, field: FieldInfo) -> None:
     group.add_argument(flag, **options)
 
 
-def plan_from_arguments(arguments: argparse.Namespace) -> RunPlan:
-    """The plan file or mlx-lm YAML, if any, with the flags on top."""
+def plan_from_arguments(arguments: argparse.Namespace, *, without_data: str = "") -> RunPlan:
+    """The plan file or mlx-lm YAML, if any, with the flags on top.
+
+    ``without_data`` stands in for the data where none is named.
+    """
     fields: dict[str, Any] = {}
     sources = [Path(p) for p in (arguments.plan, arguments.config) if p]
     for source in sources:
@@ -66,6 +69,8 @@ def plan_from_arguments(arguments: argparse.Namespace) -> RunPlan:
             "a plan needs a model and a data set",
             "Try: cockpit train --model nano --data FOLDER, or open the cockpit with: cockpit",
         )
+    if without_data and not (fields.get("data") or fields.get("hf_dataset")):
+        fields["data"] = without_data
     plan = plan_file.validate(fields, " + ".join(map(str, sources)) or "command line")
     return _with_epochs(plan, arguments.epochs)
 

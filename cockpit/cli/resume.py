@@ -21,7 +21,7 @@ def resume(arguments: argparse.Namespace) -> int:
     for line in _lines(prepared):
         output.say(line)
     prepared.raise_refusal()
-    forecast = forecasting.before_launch(prepared.plan, anyway=arguments.anyway)
+    _, forecast = forecasting.before_launch(prepared.plan, anyway=arguments.anyway)
     resuming.start(prepared, forecast)
     run = prepared.run
     if not arguments.detach:

@@ -17,7 +17,7 @@ WRONG_REQUEST = frozenset({"plan", "model", "data", "adapter", "checkpoint"})
 
 def train(arguments: argparse.Namespace) -> int:
     plan = preflight.prepare(plan_from_arguments(arguments))
-    run = launch(plan, anyway=arguments.anyway)
+    run = launch(plan, anyway=arguments.anyway, take_fitting=arguments.fit)
     if arguments.detach:
         output.say(f"{run.name} is training in the background.")
         output.say(f"watch it: cockpit attach {run.name}   stop it: cockpit stop {run.name}")
@@ -27,11 +27,11 @@ def train(arguments: argparse.Namespace) -> int:
     return follow_to_the_end(run, as_json=arguments.json)
 
 
-def launch(plan: RunPlan, *, anyway: bool) -> RunDir:
+def launch(plan: RunPlan, *, anyway: bool, take_fitting: bool = False) -> RunDir:
     """Creates the run directory and starts its supervisor; says what was forecast."""
     from cockpit.cli import forecasting
 
-    forecast = forecasting.before_launch(plan, anyway=anyway)
+    plan, forecast = forecasting.before_launch(plan, anyway=anyway, take_fitting=take_fitting)
     run = run_dir.create(plan, forecast)
     launcher.launch(run)
     return run

@@ -215,9 +215,9 @@ def begin_attempt(state: RunState, attempt: int) -> None:
 
 def _forget_after(state: RunState, update: int) -> None:
     """A new attempt starts from a checkpoint: what was lost after it is not the run's curve."""
-    for series in (state.losses, state.learning_rates, state.grad_norms):
-        while series and series[-1][0] > update:
-            series.pop()
+    for curve in (state.losses, state.learning_rates, state.grad_norms):
+        while curve and curve[-1][0] > update:
+            curve.pop()
     for records in (state.validations, state.checkpoints, state.samples):
         while records and records[-1].update > update:
             records.pop()

@@ -134,21 +134,25 @@ class Memory:
 
     def finish(self, op: Op) -> list[Buffer]:
         """Lets go of what ``op`` was the last to read; returns what its running work holds."""
-        first = op.outputs[0].memory.buffer
-        working = {value.memory.buffer for value in op.inputs}
-        working.update(value.memory.buffer for value in op.outputs[1:])
-        working.discard(first)
+        inputs, outputs, reached = op.inputs, op.outputs, op.reached
+        assert reached is not None
+        working = {value.memory.buffer for value in inputs}
+        if len(outputs) > 1:
+            working.update(v.memory.buffer for v in outputs if v is not reached)
+        working.discard(reached.memory.buffer)
         for buffer in working:
             buffer.references += 1
-        holding = [*working, *self.temporaries]
-        self.temporaries.clear()
-        readers = len(op.outputs)
-        for value in op.inputs:
+        holding = list(working)
+        if self.temporaries:
+            holding += self.temporaries
+            self.temporaries = []
+        readers = len(outputs)
+        for value in inputs:
             place = value.memory
             place.uses -= readers
             if not place.uses and not place.held:
                 self.release(place.buffer)
-        for value in op.outputs:
+        for value in outputs:
             place = value.memory
             if not place.uses and not place.held:
                 self.release(place.buffer)

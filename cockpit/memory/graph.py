@@ -45,9 +45,12 @@ class Value:
 
 
 class Op:
-    """One primitive applied. ``fused`` names what a Compiled one holds."""
+    """One primitive applied. ``fused`` names what a Compiled one holds.
 
-    __slots__ = ("arguments", "fused", "inputs", "name", "outputs")
+    ``reached`` is the output through which the evaluation comes to it.
+    """
+
+    __slots__ = ("arguments", "fused", "inputs", "name", "outputs", "reached")
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class Op:
         self.outputs = outputs
         self.arguments = arguments or []
         self.fused = fused
+        self.reached = outputs[0] if outputs else None
         for value in outputs:
             value.op = self
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from cockpit.memory.graph import Shape
+
+# One graph is replayed many times over, and has few distinct layouts.
+_remembered = lru_cache(maxsize=50_000)
 
 
 class Layout(NamedTuple):
@@ -20,6 +24,7 @@ class Layout(NamedTuple):
     columns: bool
 
 
+@_remembered
 def packed(shape: Shape, size: int) -> Layout:
     """The layout of a fresh array."""
     strides = [0] * len(shape)
@@ -47,7 +52,8 @@ def check_contiguity(shape: Shape, strides: Shape) -> tuple[int, bool, bool]:
     return elements, rows, columns
 
 
-def transposed(shape: Shape, source: Layout, size: int, axes: list[int]) -> Layout:
+@_remembered
+def transposed(shape: Shape, source: Layout, size: int, axes: Shape) -> Layout:
     """``source`` with its axes permuted to give ``shape``."""
     strides = tuple(source.strides[axis] for axis in axes)
     if source.contiguous and source.data_size == size:
@@ -56,6 +62,7 @@ def transposed(shape: Shape, source: Layout, size: int, axes: list[int]) -> Layo
     return source._replace(strides=strides)
 
 
+@_remembered
 def broadcast(shape: Shape, source_shape: Shape, source: Layout, grows: bool) -> Layout:
     new = len(shape) - len(source_shape)
     steps = zip(source_shape, source.strides, strict=True)
@@ -65,11 +72,13 @@ def broadcast(shape: Shape, source_shape: Shape, source: Layout, grows: bool) ->
     return source._replace(strides=strides)
 
 
+@_remembered
 def sliced(shape: Shape, source: Layout, steps: Shape) -> Layout:
     strides = tuple(stride * step for stride, step in zip(source.strides, steps, strict=True))
     return strided(shape, strides)
 
 
+@_remembered
 def strided(shape: Shape, strides: Shape) -> Layout:
     """A view with these strides."""
     span = 1 + sum(abs(step) * (extent - 1) for step, extent in zip(strides, shape, strict=True))
@@ -77,6 +86,7 @@ def strided(shape: Shape, strides: Shape) -> Layout:
     return Layout(strides, span, elements == span, rows, columns)
 
 
+@_remembered
 def split(shape: Shape, source: Layout) -> Layout:
     elements, rows, columns = check_contiguity(shape, source.strides)
     contiguous = source.contiguous
@@ -87,6 +97,7 @@ def split(shape: Shape, source: Layout) -> Layout:
     return Layout(source.strides, elements, contiguous, rows, columns)
 
 
+@_remembered
 def reshaped(shape: Shape, source_shape: Shape, source: Layout, size: int) -> Layout | None:
     """The layout of ``source`` seen as ``shape``; None if that takes a copy."""
     if size == 0 or source.rows:

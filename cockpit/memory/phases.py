@@ -22,7 +22,7 @@ from cockpit.core.profiles import Backend
 from cockpit.memory import build, rewrite_checkpoint, rewrite_experts, rewrite_fast
 from cockpit.memory.capture import Leaf, capture_with_state
 from cockpit.memory.fuse import fuse
-from cockpit.memory.graph import Graph, Role, Value
+from cockpit.memory.graph import Graph, Op, Role, Value
 from cockpit.memory.lengths import BatchShape
 from cockpit.trainer.gradient_checkpoint import checkpoint_blocks
 from cockpit.trainer.ranks import Ranks
@@ -31,11 +31,24 @@ from cockpit.trainer.step import UpdateStep
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """``graph`` ready to be replayed; ``base_bytes`` are live before it starts."""
+    """``graph`` ready to be replayed; ``base_bytes`` are live before it starts.
+
+    ``born`` are inputs that it has to make first, and which are not in the base.
+    """
 
     name: str
     graph: Graph
     base_bytes: int
+    born: frozenset[Value] = frozenset()
+
+    def as_first(self) -> Phase:
+        """The same when the optimizer has no moments yet: they are zeros still to be made."""
+        born = frozenset(
+            v for v, role in self.graph.roles.items() if role == "optimizer" and v.shape
+        )
+        size_bytes = sum(value.size_bytes for value in born)
+        name = f"first {self.name}"
+        return Phase(name, self.graph, self.base_bytes - size_bytes, born)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +77,8 @@ def cockpit_phases(job: Job) -> Iterator[Phase]:
 
     with _checkpointing(job, checkpoint_blocks):
         if job.plan.grad_accumulation_steps == 1:
-            yield _update(job, "update", state, whole, batch)
+            update = _update(job, "update", state, whole, batch)
+            yield from (update, update.as_first())
             return
         sums = [
             ("loss", mx.array(0.0)),
@@ -82,7 +96,8 @@ def cockpit_phases(job: Job) -> Iterator[Phase]:
         if job.plan.grad_accumulation_steps > 2:
             yield _update(job, "micro-batch", state, part, batch, before)
         # The step still holds the sums while the last micro-batch runs.
-        yield _update(job, "last micro-batch", state, last, batch, before, keeps=True)
+        update = _update(job, "last micro-batch", state, last, batch, before, keeps=True)
+        yield from (update, update.as_first())
 
 
 def mlx_lm_phases(job: Job) -> Iterator[Phase]:
@@ -112,12 +127,25 @@ def mlx_lm_phases(job: Job) -> Iterator[Phase]:
     with _checkpointing(job, patch):
         if steps > 2:
             keep = lambda *arrays: step(*arrays, update=False)  # noqa: E731
-            yield _update(job, "micro-batch", state, keep, batch, gradients)
-        # The first update starts without the moments and so stays below the others.
+            yield _counted(_update(job, "micro-batch", state, keep, batch, gradients))
+        update = lambda *arrays: step(*arrays, update=True)  # noqa: E731
+        yield _counted(_update(job, "first update", state, update, batch, gradients))
         optimizer.init(model.trainable_parameters())
         state = [model.state, optimizer.state]
-        update = lambda *arrays: step(*arrays, update=True)  # noqa: E731
-        yield _update(job, "update", state, update, batch, gradients)
+        yield _counted(_update(job, "update", state, update, batch, gradients))
+
+
+def _counted(phase: Phase) -> Phase:
+    """With mlx-lm's running sums of losses and tokens: two small additions, and yet they move
+    the order in which everything is evaluated."""
+    graph = phase.graph
+    zero = Value("zero", (), 4)
+    graph.constants[zero] = None
+    added = {value: value.like(":sum") for value in graph.outputs[:2]}
+    for value, total in added.items():
+        Op("Add", [value, zero], [total])
+    graph.evaluated = [added.get(value, value) for value in graph.evaluated]
+    return phase
 
 
 def _checkpointing(

@@ -18,17 +18,28 @@ Pace = Callable[[Op, int, list[Buffer]], None]
 class Evaluation:
     """One evaluation of ``graph``, to be replayed; ``base_bytes`` are live before it starts.
 
-    ``unknown`` are primitives that the table lacks.
+    ``born`` are inputs that are zeros still to be made when it starts.
+
+    ``unknown`` are primitives that the table lacks, and ``held_bytes`` is the most that was live
+    or kept for reuse in the replay before.
     """
 
-    def __init__(self, graph: Graph, base_bytes: int):
+    def __init__(self, graph: Graph, base_bytes: int, born: frozenset[Value] = frozenset()):
         self._graph = graph
         self._base_bytes = base_bytes
+        zero = Value("zero", (), 4)
+        for value in born:
+            zeros = Value(value.name + ":zeros", value.shape, value.itemsize)
+            Op("Broadcast", [zero], [zeros])
+            Op("Full", [zeros], [value])
         order = evaluation_order(graph.evaluated)
+        for value in born:
+            value.op = None  # the graph is shared with evaluations that find them there
         self._steps = [(op, TABLE.get(op.name, fresh)) for op in order]
         self.unknown = frozenset(op.name for op in order if op.name not in TABLE)
-        self._given = [*graph.inputs, *graph.constants]
+        self._given = [v for v in (*graph.inputs, *graph.constants, zero) if v not in born]
         self._places = self._count_uses(order)
+        self.held_bytes = base_bytes
 
     def peak_bytes(self, ahead: RunAhead, start: int = 0) -> int:
         """The highest level. ``start`` is how full the task is that the evaluation begins in."""
@@ -37,6 +48,7 @@ class Evaluation:
             self._run(memory, _ByDispatches(ahead, memory, start))
         else:
             self._run(memory, _ByCommits(ahead, memory))
+        self.held_bytes = memory.held_bytes
         return memory.peak_bytes
 
     def peaks(self, ahead: RunAhead) -> list[int]:

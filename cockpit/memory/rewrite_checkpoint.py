@@ -99,13 +99,12 @@ class _Block:
 
 def _find_blocks(graph: Graph, marks: Marks) -> list[_Block]:
     blocks = [_Block() for _ in range(marks.blocks)]
-    for op in graph.ops:
-        number = _tag(graph, op)
-        if number is not None:
-            mark = marks.marks[number]
-            block = blocks[mark.block]
-            side = block.arguments if mark.side == "argument" else block.results
-            side[op.inputs[0]] = op.outputs[0]
+    tagged = {number: op for op in graph.ops if (number := _tag(graph, op)) is not None}
+    for number, op in sorted(tagged.items()):  # in the order in which they were passed
+        mark = marks.marks[number]
+        block = blocks[mark.block]
+        side = block.arguments if mark.side == "argument" else block.results
+        side[op.inputs[0]] = op.outputs[0]
     for block in blocks:
         block.inside = _inside(graph, block)
     return blocks

@@ -38,6 +38,7 @@ def evaluation_order(asked_for: Sequence[Value]) -> list[Op]:
                 waiting[needed] -= 1
                 if not waiting[needed]:
                     remaining -= 1
+                    needed.reached = inputs[position]
                     tape.append(needed)
             position += 1
     return tape[:0:-1]

@@ -23,7 +23,7 @@ def custom(op: Op, memory: Memory) -> int:
 
 def transpose(op: Op, memory: Memory) -> int:
     source, out = op.inputs[0], op.outputs[0]
-    lay = layout.transposed(out.shape, source.memory.layout, source.size, op.arguments[0])
+    lay = layout.transposed(out.shape, source.memory.layout, source.size, tuple(op.arguments[0]))
     memory.view(out, source, lay)
     return 0
 
@@ -66,7 +66,7 @@ def squeeze(op: Op, memory: Memory) -> int:
 
 def slice_(op: Op, memory: Memory) -> int:
     source, out = op.inputs[0], op.outputs[0]
-    memory.view(out, source, layout.sliced(out.shape, source.memory.layout, op.arguments[2]))
+    memory.view(out, source, layout.sliced(out.shape, source.memory.layout, tuple(op.arguments[2])))
     return 0
 
 

@@ -52,7 +52,8 @@ def ask(
 ) -> Answer:
     """Sends a command and waits for its acknowledgement and its result, as long as that takes.
 
-    ``on_wait`` is called once if it takes a while: a trainer answers between two updates. Raises CockpitError if no trainer is there to obey, or if it dies before it answers.
+    ``on_wait`` is called once if it takes a while: a trainer answers between two updates.
+    Raises CockpitError if no trainer is there to obey, or if it dies before it answers.
     """
     events = iter(_Events(run, on_wait))
     command = control.send(run, action, prompt=prompt, value=value, sender=sender)

@@ -14,7 +14,6 @@ from cockpit.trainer.evaluate import random_state
 from cockpit.trainer.failures import Failure
 from cockpit.trainer.job import Job, Progress
 
-
 SAVE_RETRY_SECONDS = 2.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from cockpit.core import series
 
@@ -33,7 +34,7 @@ def test_a_long_curve_is_bounded_in_order_and_even() -> None:
     assert set(curve) <= set(points), "real points, no averages"
     assert curve[-series.EXACT_POINTS :] == points[-series.EXACT_POINTS :]
     updates = [update for update, _ in curve]
-    gaps = [after - before for before, after in zip(updates, updates[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(updates)]
     assert max(gaps) < 2 * 300_000 / (series.OLD_PIECES / 2), "as fine at its start as later"
 
 

@@ -95,6 +95,7 @@ def cases(count: int, seed: int, updates: int) -> Iterator[Case]:
     manners = itertools.cycle(MANNERS)
     for number in range(1, count + 1):
         place = number % 10
+        deaths: list[Kill | Fault]
         if place in (1, 4, 7, 9):
             deaths = [_kill(rng, next(groups), updates)]
         elif place in (2, 5):

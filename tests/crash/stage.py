@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cockpit.core.plan import RunPlan
-from cockpit.system import checkpoints, observe, plan_file, run_dir
+from cockpit.system import checkpoints, observe, plan_file
 from cockpit.system.run_dir import RunDir
 from tests.crash.cases import Case, Damage, Fault, Kill
 from tests.crash.witness import Witness, living
@@ -31,7 +31,7 @@ PLAN = RunPlan(
     max_seq_length=96,
     learning_rate=1e-3,
     optimizer="adamw",
-    lora_parameters={"rank": 4, "dropout": 0.1, "scale": 10.0},  # type: ignore[arg-type]
+    lora_parameters={"rank": 4, "dropout": 0.1, "scale": 10.0},
     steps_per_report=1,
     steps_per_eval=8,
     save_every=4,
@@ -214,7 +214,9 @@ class _Play:
         }
         self._lifted.unlink(missing_ok=True)
         if isinstance(death, Fault):
-            module = "tests.crash.cockpit" if death.process == "cockpit" else f"cockpit.{death.process}"
+            module = (
+                "tests.crash.cockpit" if death.process == "cockpit" else f"cockpit.{death.process}"
+            )
             environment["CRASH_FAULT"] = json.dumps(
                 {
                     "process": module,
@@ -356,7 +358,9 @@ class _Play:
             return
         folder, state, passed_over = checkpoints.newest_whole(run)
         if state.update < said or passed_over:
-            self._problem(f"{round.what}: lost a checkpoint: {said} was saved, {folder.name} is whole")
+            self._problem(
+                f"{round.what}: lost a checkpoint: {said} was saved, {folder.name} is whole"
+            )
         linked = run.adapters.resolve()
         try:
             checkpoints.read(linked)
@@ -419,7 +423,11 @@ def damage_file(run: RunDir, damage: Damage, rng: random.Random) -> None:
     if damage.file.startswith("./"):
         name = damage.file.removeprefix("./")
         here = run.path / name
-        path = here if name in ("supervisor.jsonl", "control.jsonl") else run.attempts()[-1].path / name
+        path = (
+            here
+            if name in ("supervisor.jsonl", "control.jsonl")
+            else run.attempts()[-1].path / name
+        )
     if not path.exists():
         path.write_bytes(b"")
     content = bytearray(path.read_bytes())

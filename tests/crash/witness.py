@@ -44,7 +44,8 @@ class Witness:
 
     A run shown as going on of which nothing lives, or as over while its trainer lives and has not
     said its last word, is wrong once it has been so for ``patience`` seconds; shown as completed
-    when no trainer said so, at once. ``wrong`` says in words what was; ``shown`` are the statuses in turn.
+    when no trainer said so, at once. ``wrong`` says in words what was; ``shown`` are the statuses
+    in turn.
     """
 
     def __init__(self, run: RunDir, home: Path, patience: float):
@@ -84,7 +85,9 @@ class Witness:
         if listed.status == "completed" and not _said(self._run, b'"status":"completed"'):
             self.wrong.append("listed as completed, and no trainer said so")
 
-    def _judge(self, active: bool, status: str, before: dict[str, int], now: dict[str, int]) -> None:
+    def _judge(
+        self, active: bool, status: str, before: dict[str, int], now: dict[str, int]
+    ) -> None:
         # Only what held through the whole look counts.
         lying = active and not before and not now
         if not active and "trainer" in before and "trainer" in now:

@@ -42,6 +42,8 @@ class StandIn:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         else:
             signal.signal(signal.SIGTERM, self._on_terminate)
+        if self.behaviour == "mute":
+            time.sleep(600)
         self._start()
         while self.update < (3 if self.behaviour == "finish" else UPDATES):
             self._one_update()

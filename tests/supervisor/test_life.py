@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from cockpit.core import events as ev
@@ -167,3 +168,13 @@ def test_a_run_is_found_by_its_path_alone(supervised: Supervised) -> None:
     supervised.launch()
     same = RunDir(supervised.run.path)
     assert observe.summary(same).status in ("starting", "running")
+
+
+def test_the_supervisor_is_light(supervised: Supervised) -> None:
+    """It lives as long as the training and next to it: 40 MB at most."""
+    supervised.launch()
+    state = wait_until(
+        lambda: s if len((s := supervised.state()).memory) > 1 else None, "memory samples"
+    )
+    assert state.supervisor is not None
+    assert psutil.Process(state.supervisor[0]).memory_info().rss < 40e6

@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from cockpit.core import events as ev
-from cockpit.system import observe, process
-from tests.supervisor.conftest import Supervised, wait_until
+from cockpit.system import launcher, observe, process, run_dir, run_lock
+from tests.supervisor.conftest import PLAN, Supervised, wait_until
 
 LAUNCH = (
     "import sys, time; from pathlib import Path; from cockpit.system import launcher, run_dir;"
@@ -110,6 +111,75 @@ def test_a_dead_supervisor_leaves_the_trainer_and_the_next_one_adopts_it(
     (exit,) = supervised.of(ev.TrainerExited)
     assert (exit.exit_code, exit.diagnosis) == (None, None)
     assert supervised.state().status == "stopped"
+
+
+def test_whoever_attaches_replaces_a_dead_supervisor_and_no_other(supervised: Supervised) -> None:
+    assert not launcher.replace_dead_supervisor(supervised.run), "nothing was ever started"
+    supervised.launch()
+    before = supervised.until("running")
+    assert before.supervisor is not None and before.trainer is not None
+    assert not launcher.replace_dead_supervisor(supervised.run), "it lives"
+
+    process.send_signal(before.supervisor, signal.SIGKILL)
+    wait_until(lambda: not run_lock.is_held(supervised.run), "the supervisor's death")
+    assert launcher.replace_dead_supervisor(supervised.run)
+    assert supervised.trainers_started() == 1
+    assert supervised.of(ev.TrainerStarted)[-1].pid == before.trainer[0]
+
+    process.send_signal(before.trainer, signal.SIGTERM)
+    supervised.until_over()
+    assert not launcher.replace_dead_supervisor(supervised.run), "the run is over"
+
+
+def test_a_trainer_that_nobody_has_recorded_yet_shows_as_starting(
+    supervised: Supervised, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its supervisor died between starting it and saying so; it needs seconds to speak."""
+    monkeypatch.setenv("STAND_IN", "mute")
+    supervised.launch()
+    supervisor = supervised.of(ev.SupervisorStarted)[0]
+    trainer = supervised.of(ev.TrainerStarted)[0]
+    process.send_signal((supervisor.pid, supervisor.pid_created), signal.SIGKILL)
+    wait_until(lambda: not run_lock.is_held(supervised.run), "the supervisor's death")
+    supervised.run.supervisor_events.write_bytes(supervisor.line())
+    watcher = observe.RunWatcher(supervised.run)
+    assert watcher.poll().status == "starting"
+    assert observe.summary(supervised.run).status == "starting"
+    process.send_signal((trainer.pid, trainer.pid_created), signal.SIGKILL)
+    wait_until(lambda: watcher.poll().status == "failed", "its death to be seen")
+
+
+def test_a_trainer_of_an_older_attempt_is_adopted_before_a_newer_one_is_started(
+    supervised: Supervised,
+) -> None:
+    """There must never be two, even if nobody recorded the first."""
+    supervised.launch()
+    before = supervised.until("running")
+    assert before.supervisor is not None and before.trainer is not None
+    process.send_signal(before.supervisor, signal.SIGKILL)
+    wait_until(lambda: not run_lock.is_held(supervised.run), "the supervisor's death")
+    supervised.run.supervisor_events.write_bytes(supervised.of(ev.SupervisorStarted)[0].line())
+    supervised.run.attempt(1).trainer_events.unlink()
+    run_dir.add_attempt(supervised.run, PLAN)
+    supervised.launch()
+    (adopted,) = supervised.of(ev.TrainerStarted)
+    assert (adopted.attempt, adopted.pid) == (1, before.trainer[0])
+    process.send_signal(before.trainer, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="only Linux's moments name their boot")
+def test_a_trainer_from_before_a_restart_is_recorded_as_lost_to_it(supervised: Supervised) -> None:
+    pid, now = process.identity(os.getpid()) or (0, 0.0)
+    earlier = now + 2**27
+    told = ev.TrainerStarted(attempt=1, pid=pid, pid_created=earlier)
+    supervised.run.supervisor_events.write_bytes(
+        ev.SupervisorStarted(pid=pid, pid_created=earlier).line() + told.line()
+    )
+    supervised.launch()
+    supervised.until_over()
+    (exit,) = supervised.of(ev.TrainerExited)
+    assert exit.diagnosis is not None and exit.diagnosis.kind == "restart"
+    assert supervised.trainers_started() == 0, "nothing is started that was not asked for"
 
 
 def test_a_trainer_nobody_recorded_is_found_by_its_command_line(supervised: Supervised) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from cockpit.core.events import parse_command
+from cockpit.core.events import Command, parse_command
 from cockpit.errors import CockpitError
-from cockpit.system import control
+from cockpit.system import control, jsonl
 from cockpit.system.control import escalation
 from cockpit.system.run_dir import RunDir
 
@@ -60,3 +61,25 @@ def test_stops_meant_for_an_earlier_attempt_and_damage_do_not_count(tmp_path: Pa
     new = control.send(run, "stop")
     assert control.StopFollower(run, old.t).times() == [old.t, new.t]
     assert control.StopFollower(run, new.t).times() == [new.t]
+
+
+def test_a_stop_counts_even_if_the_clock_was_set_back_before_it(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    earlier = control.send(run, "stop")
+    follower = control.StopFollower(run, earlier.t + 1)
+    assert follower.times() == [], "meant for the attempt before"
+    after_the_step = Command(id="x", action="stop", t=earlier.t - 3600)
+    jsonl.append(run.control, after_the_step.line())
+    assert follower.times() == [after_the_step.t]
+
+
+def test_commands_are_meant_for_the_attempt_that_was_there(tmp_path: Path) -> None:
+    """By when it was made, as its trainer sees it too, not by when its trainer was up."""
+    run = RunDir(tmp_path)
+    for number in (1, 2):
+        attempt = run.attempt(number)
+        attempt.path.mkdir(parents=True)
+        attempt.plan_path.touch()
+        os.utime(attempt.plan_path, (1000.0, 1000.0))
+    assert control.asked_since(run.attempt(1)) == 0.0
+    assert control.asked_since(run.attempt(2)) == 1000.0

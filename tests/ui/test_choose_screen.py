@@ -9,7 +9,8 @@ import pytest
 from textual import events
 
 from cockpit.embedded import nano_path
-from cockpit.system import run_dir
+from cockpit.system import dataset, preflight_data, run_dir
+from cockpit.ui.app import CockpitApp
 from cockpit.ui.screens.choose import ChooseScreen
 from cockpit.ui.widgets.lines import Lines
 from cockpit.ui.widgets.model_list import ModelList
@@ -187,8 +188,6 @@ async def test_another_profile_changes_the_budget() -> None:
 
 
 async def test_a_given_plan_is_where_the_form_starts() -> None:
-    from cockpit.ui.app import CockpitApp
-
     app = CockpitApp("choose", demo_plan(batch_size=2, iters=40))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, ChooseScreen))
@@ -208,3 +207,39 @@ async def test_no_key_is_lost_however_fast_it_is_typed() -> None:
             pilot.app.post_message(events.Key(key, key))
         pilot.app.post_message(events.Key("enter", "\r"))
         await until(pilot, lambda: form.draft.text("iters") == "5000" and not form.editing)
+
+
+async def test_warnings_are_shown_and_do_not_keep_from_launching(tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    (folder / "train.jsonl").write_text((json.dumps({"text": "an example"}) + "\n") * 8)
+    plan = demo_plan(data=str(folder), mask_prompt=False)
+    for size in ((80, 24), (120, 40)):
+        async with CockpitApp("choose", plan).run_test(size=size) as pilot:
+            text = await until_shown(pilot, "✓ ready to launch", f"! {tmp_path.parent}")
+            assert "✗" not in text
+            await pilot.press("e")
+            await until_shown(pilot, "so no validation loss is measured")
+
+
+async def test_the_learning_rate_says_when_a_schedule_decides() -> None:
+    async with opened() as pilot:
+        await until_shown(pilot, "ready to launch")
+        assert "(lr_schedule)" in row_of(screen_text(pilot), "learning_rate")
+        await pilot.press("tab", *["down"] * KEY_FIELDS.index("learning_rate"))
+        await until_shown(pilot, "learning_rate: not used, the rate follows lr_schedule")
+
+
+async def test_unchanged_data_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    inspect = dataset.inspect
+    monkeypatch.setattr(dataset, "inspect", lambda *a: read.append(a[0]) or inspect(*a))
+    preflight_data._inspected.cache_clear()
+    async with opened() as pilot:
+        await until_shown(pilot, "ready to launch")
+        await pilot.press("tab", *["down"] * KEY_FIELDS.index("rank"))
+        for key in ("right", "right", "left"):
+            await pilot.press(key)
+            await until_shown(pilot, "checking…")
+            await until_gone(pilot, "checking…")
+    assert len(read) == 1

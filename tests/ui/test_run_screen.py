@@ -13,6 +13,7 @@ from cockpit.system.run_dir import RunDir
 from cockpit.ui.screens.run import RunScreen
 from cockpit.ui.widgets.curve import Curve
 from cockpit.ui.widgets.lines import Lines
+from cockpit.ui.widgets.numbers import Numbers
 from tests.ui.conftest import (
     add_event,
     demo_plan,
@@ -68,6 +69,18 @@ async def test_every_panel_is_inside_every_terminal(size: tuple[int, int]) -> No
         for panel in pilot.app.screen.query(Lines):
             assert panel.size.width > 0 and panel.size.height > 0, panel
             assert pilot.app.screen.region.contains_region(panel.region), panel
+
+
+async def test_no_figure_is_cut_at_80_columns() -> None:
+    run = living_run()
+    add_event(run, updated(21, 0.1234, learning_rate=1.234e-05, tokens_per_second=123_456.0))
+    for update, loss in ((20, 0.4321), (21, 12.345)):
+        add_event(run, ev.Validated(update=update, loss=loss, seconds=1, tokens=10))
+    add_event(run, ev.Checkpointed(update=1234, path="x", seconds=1, size_bytes=1))
+    async with opened(run) as pilot:
+        await until_shown(pilot, "12.345  best 0.432", "tokens/s ", "1.23e-05", "at update 1,234")
+        panel = pilot.app.screen.query_one(Numbers)
+        assert all("…" not in "".join(text for text, _ in row) for row in panel.lines)
 
 
 async def test_a_larger_terminal_shows_more() -> None:

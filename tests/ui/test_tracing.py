@@ -64,7 +64,7 @@ async def test_the_traced_figure_replaces_the_rough_one_and_follows_the_plan() -
         before = pilot.app.screen.query_one(Estimate).forecast
         assert before is not None and before.peak_bytes is not None
         await pilot.press("tab", *["down"] * KEY_FIELDS.index("batch_size"), "right")
-        await until_shown(pilot, "before the change · from the traced graph")
+        await until_shown(pilot, "outdated · from the traced graph")
         await until_shown(pilot, "fits · from the traced graph")
         after = pilot.app.screen.query_one(Estimate).forecast
         assert after is not None and after.peak_bytes is not None
@@ -74,10 +74,10 @@ async def test_the_traced_figure_replaces_the_rough_one_and_follows_the_plan() -
 async def test_another_machine_is_traced_with_its_own_backend() -> None:
     async with opened(size=(120, 40)) as pilot:
         await until_shown(pilot, "from the traced graph")
-        form = pilot.app.screen.query_one(PlanForm)
-        form.focus()
-        form.move_to(KEY_FIELDS.index("profile"))
-        while not form.draft.profile.startswith("mac"):
+        await pilot.press("tab", *["down"] * KEY_FIELDS.index("profile"))
+        draft = pilot.app.screen.query_one(PlanForm).draft
+        mac = draft.profiles.index("m2-air-8")
+        for _ in range(mac):
             await pilot.press("right")
         await until_shown(pilot, "from the traced graph, unvalidated")
 

@@ -58,7 +58,7 @@ def memory_line(forecast: Forecast | None, waiting: bool, width: int, *, stale: 
         return (*label, ("estimating…" if waiting else "n/a", "label"))
     verdict, role = fits(forecast)
     if stale:
-        verdict, role = "before the change", "label"
+        verdict, role = "outdated", "label"
     band = fmt.band(forecast.low_bytes, forecast.high_bytes)
     said = line(
         (fmt.gigabytes(forecast.peak_bytes), "label" if stale else "strong"),
@@ -123,6 +123,6 @@ def problem_lines(
         more = len(told) - room + 1
         lines = [*(line(span) for span in told[: room - 1]), line((f"   and {more} more", "label"))]
     else:
-        more = len(told) - 1
-        lines = [line(told[0], (f"  and {more} more (e explains)  ", "label"), told[1])]
+        others = f"  and {len(told) - 2} more (e explains)" if len(told) > 2 else ""
+        lines = [line(told[0], (others, "label"), (" ", "text"), told[1])]
     return lines + [()] * (room - len(lines))

@@ -1,0 +1,105 @@
+"""``cockpit fit``: what fits the budget, what would make a plan fit, and what each lever costs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cockpit.cli import output
+from cockpit.cli.forecasting import METHODS, Oracle, chosen_profile, limits_of, patience
+from cockpit.cli.predict import NO_DATA, asked_plan, known
+from cockpit.core.forecast import MemoryForecast
+from cockpit.core.format import count, gigabytes, plain
+from cockpit.core.plan import RunPlan
+from cockpit.memory import fit as search
+from cockpit.memory.fit import Change, Largest, LeverCost
+
+
+def fit(arguments: argparse.Namespace) -> int:
+    plan, profile = asked_plan(arguments), chosen_profile(arguments.profile)
+    use_data, budget_bytes = plan.data != NO_DATA, profile.budget_bytes
+    limits = limits_of(plan, use_data=use_data)
+    with Oracle(profile) as oracle, patience("forecasting a few dozen plans ..."):
+
+        def ask(changed: RunPlan) -> MemoryForecast | None:
+            return oracle.ask(changed, use_data=use_data)
+
+        now = known(ask(plan), plan)
+        found = [search.largest(ask, plan, lever, budget_bytes, limits) for lever in search.LEVERS]
+        fits = now.peak_bytes <= budget_bytes
+        change = None if fits else search.cheapest(ask, plan, budget_bytes, limits)
+        costs = search.lever_costs(ask, plan, limits)
+    largest = [each for each in found if each is not None]
+    if arguments.json:
+        output.print_json(_document(now, budget_bytes, profile.name, largest, change, costs))
+        return 0
+    unvalidated = ", unvalidated" if now.unvalidated else ""
+    print(
+        plain(
+            f"{gigabytes(now.peak_bytes)} of {gigabytes(budget_bytes)} on {profile.title}: "
+            f"{'fits' if fits else 'does not fit'} ({METHODS[now.method]}{unvalidated})"
+        )
+    )
+    _print_change(fits, change)
+    _print_largest(largest)
+    _print_costs(costs)
+    return 0
+
+
+def _print_change(fits: bool, change: Change | None) -> None:
+    if fits:
+        return
+    if change is None:
+        print("No change to batch, sequence length or layers makes it fit.")
+        return
+    print(f"The cheapest change that fits, with {gigabytes(change.forecast.peak_bytes)}:")
+    print(plain(f"  {change.flags()}"))
+
+
+def _print_largest(largest: list[Largest]) -> None:
+    print("\nThe largest inside the budget, the rest as it is:")
+    rows = []
+    for each in largest:
+        value = "none fits" if each.value is None else count(each.value)
+        peak = gigabytes(each.forecast.peak_bytes) if each.forecast else ""
+        limit = "as far as model, data and search go" if each.at_limit else ""
+        rows.append((each.lever, count(each.asked), value, peak, limit))
+    output.print_table(("FIELD", "NOW", "LARGEST", "MEMORY", ""), rows)
+
+
+def _print_costs(costs: list[LeverCost]) -> None:
+    print("\nWhat each lever costs:")
+    rows = [(each.label, _signed(each.bytes_added)) for each in costs]
+    output.print_table(("LEVER", "MEMORY"), rows)
+
+
+def _signed(size_bytes: int) -> str:
+    return ("+" if size_bytes > 0 else "") + gigabytes(size_bytes)
+
+
+def _document(
+    now: MemoryForecast,
+    budget_bytes: int,
+    profile: str,
+    largest: list[Largest],
+    change: Change | None,
+    costs: list[LeverCost],
+) -> dict[str, Any]:
+    return {
+        "profile": profile,
+        "budget_bytes": budget_bytes,
+        "plan": now.document(budget_bytes),
+        "largest": {
+            each.lever: {
+                "asked": each.asked,
+                "value": each.value,
+                "at_limit": each.at_limit,
+                "forecast": each.forecast.document(budget_bytes) if each.forecast else None,
+            }
+            for each in largest
+        },
+        "cheapest": None
+        if change is None
+        else {"changes": change.fields, "forecast": change.forecast.document(budget_bytes)},
+        "levers": [{"change": each.fields, "bytes_added": each.bytes_added} for each in costs],
+    }

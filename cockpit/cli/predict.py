@@ -1,0 +1,120 @@
+"""``cockpit predict``: the peak memory of a plan, on this machine or another."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Any
+
+from cockpit.cli import output
+from cockpit.cli.forecasting import METHODS, Oracle, chosen_profile, patience
+from cockpit.cli.plan_arguments import plan_from_arguments
+from cockpit.core.forecast import PARTS, MemoryForecast
+from cockpit.core.format import NOT_AVAILABLE, band, count, gigabytes, plain
+from cockpit.core.plan import RunPlan
+from cockpit.core.profiles import HardwareProfile
+from cockpit.errors import CockpitError
+from cockpit.memory.verdicts import with_needed_keys
+from cockpit.system import preflight_data
+
+# Stands in for data that was not named: every example then fills max_seq_length.
+NO_DATA = "(full length)"
+_LONGEST = re.compile(r"longest batch ([\d,]+) tokens")
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    plan, profile = asked_plan(arguments), chosen_profile(arguments.profile)
+    use_data = plan.data != NO_DATA
+    with Oracle(profile) as oracle, patience("forecasting the peak memory ..."):
+        forecast = known(oracle.ask(plan, use_data=use_data), plan)
+        full = oracle.ask(plan, use_data=False) if use_data else forecast
+    if arguments.json:
+        output.print_json(_document(forecast, full, profile))
+    else:
+        _print(forecast, full, profile, use_data)
+    return 0
+
+
+def asked_plan(arguments: argparse.Namespace) -> RunPlan:
+    """The plan that the flags name, its data checked; without any, one of full length."""
+    plan = with_needed_keys(plan_from_arguments(arguments, without_data=NO_DATA))
+    if plan.data != NO_DATA:
+        data = preflight_data.summary(plan)
+        for issue in preflight_data.check(plan, data) if data else ():
+            if isinstance(issue, CockpitError):
+                raise issue
+    return plan
+
+
+def known(forecast: MemoryForecast | None, plan: RunPlan) -> MemoryForecast:
+    if forecast is None:
+        raise CockpitError(
+            "Nothing is known of this model",
+            f"{plan.model} is not on this machine, not in the catalogue, or cannot be traced",
+            "Download it first, or name one of: cockpit models",
+        )
+    return forecast
+
+
+def _document(
+    forecast: MemoryForecast, full: MemoryForecast | None, profile: HardwareProfile
+) -> dict[str, Any]:
+    return forecast.document(profile.budget_bytes) | {
+        "profile": profile.name,
+        "full_length_peak_bytes": full.peak_bytes if full else None,
+        "longest_batch_tokens": longest_batch_tokens(forecast),
+    }
+
+
+def longest_batch_tokens(forecast: MemoryForecast) -> int | None:
+    """Of the data's longest batch, as the forecast noted it; None at full length."""
+    found = (_LONGEST.search(note) for note in forecast.notes)
+    return next((int(match[1].replace(",", "")) for match in found if match), None)
+
+
+def _print(
+    forecast: MemoryForecast, full: MemoryForecast | None, profile: HardwareProfile, data: bool
+) -> None:
+    print(plain(_headline(forecast, full, data)))
+    print()
+    output.print_table(("PART", "MEMORY"), part_rows(forecast))
+    print()
+    how = METHODS[forecast.method]
+    print(f"{how}, {band(forecast.low_bytes, forecast.high_bytes)}")
+    if forecast.unvalidated:
+        print(f"unvalidated: no run on {profile.backend} like this was measured against it")
+    verdict = "fits" if forecast.fits(profile.budget_bytes) else "does not fit"
+    print(plain(f"{verdict}: the budget of {profile.title} is {gigabytes(profile.budget_bytes)}"))
+    for note in forecast.notes:
+        print(plain(f"- {note}"))
+
+
+def _headline(forecast: MemoryForecast, full: MemoryForecast | None, data: bool) -> str:
+    length = f"at full length {gigabytes(full.peak_bytes) if full else NOT_AVAILABLE}"
+    if not data:
+        return length
+    tokens = longest_batch_tokens(forecast)
+    longest = f" (longest batch {count(tokens)} tokens)" if tokens else ""
+    return f"with your data {gigabytes(forecast.peak_bytes)}{longest}; {length}"
+
+
+def part_rows(forecast: MemoryForecast) -> list[tuple[str, str]]:
+    """The parts and their total in one unit, rounded so that they still add up."""
+    large = forecast.peak_bytes >= 1e8
+    unit, digits, name = (1e7, 2, "GB") if large else (1e5, 1, "MB")
+    shown = {part: size for part in PARTS if (size := forecast.parts.get(part))}
+    rounded = round_together(shown, unit)
+
+    def text(units: int) -> str:
+        return f"{units / 10**digits:>8.{digits}f} {name}"
+
+    rows = [(part.replace("_", " "), text(units)) for part, units in rounded.items()]
+    return [*rows, ("peak", text(sum(rounded.values())))]
+
+
+def round_together(sizes: dict[str, int], unit: float) -> dict[str, int]:
+    """Sizes in whole ``unit``s whose sum is the rounded sum: the largest remainders round up."""
+    floors = {name: int(size // unit) for name, size in sizes.items()}
+    left = round(sum(sizes.values()) / unit) - sum(floors.values())
+    by_remainder = sorted(sizes, key=lambda name: sizes[name] % unit, reverse=True)
+    return {name: floors[name] + (name in by_remainder[:left]) for name in sizes}

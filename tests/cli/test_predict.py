@@ -1,0 +1,125 @@
+"""``cockpit predict``, and the forecast that stands before a launch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cockpit.cli.predict import part_rows, round_together
+from cockpit.core.forecast import MemoryForecast
+from cockpit.embedded import demo_data_path
+from tests.cli.conftest import Cockpit
+
+PREDICT_KEYS = {
+    "peak_bytes",
+    "low_bytes",
+    "high_bytes",
+    "budget_bytes",
+    "fits",
+    "method",
+    "parts",
+}
+# 40 MB for a run: nano's default plan at full length needs more, one with smaller batches less.
+TINY = """
+title = "A machine of 100 MB"
+backend = "cpu"
+ram = "100 MB"
+system_reserved = "60 MB"
+"""
+
+
+@pytest.fixture
+def tiny(home: Path) -> str:
+    (home / "profiles").mkdir(parents=True)
+    (home / "profiles" / "tiny.toml").write_text(TINY)
+    return "tiny"
+
+
+def test_the_document_of_a_plan_with_data(cockpit: Cockpit) -> None:
+    done = cockpit("predict", "--model", "nano", "--data", demo_data_path(), "--json")
+    found = done.document
+    assert done.code == 0 and found.keys() >= PREDICT_KEYS
+    assert found["method"] == "trace" and found["fits"] is True
+    assert sum(found["parts"].values()) == found["peak_bytes"]
+    assert found["low_bytes"] <= found["peak_bytes"] <= found["high_bytes"]
+    assert found["longest_batch_tokens"] == 32
+    assert found["full_length_peak_bytes"] > 10 * found["peak_bytes"]
+
+
+def test_a_plan_for_a_person(cockpit: Cockpit) -> None:
+    done = cockpit("predict", "--model", "nano", "--data", demo_data_path())
+    assert done.out.startswith("with your data 15 MB (longest batch 32 tokens); at full length 2.2")
+    shown = [line.split() for line in done.out.splitlines() if line.endswith(" MB")]
+    table = [float(row[-2]) for row in shown if "data" not in row]
+    assert sum(table[:-1]) == pytest.approx(table[-1], abs=1e-6)
+    assert "traced" in done.out and "fits: the budget of This machine" in done.out
+
+
+def test_without_data_and_for_another_machine(cockpit: Cockpit, tiny: str) -> None:
+    done = cockpit("predict", "--model", "nano", "--profile", tiny, "--json")
+    assert done.document["fits"] is False
+    assert done.document["budget_bytes"] == 40_000_000
+    assert done.document["longest_batch_tokens"] is None
+    said = cockpit("predict", "--model", "smollm2-135m", "--batch-size", 1, "--profile", "m2-air-8")
+    assert said.out.startswith("at full length") and "unvalidated" in said.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "phrase"),
+    [
+        (["--model", "no-such-model"], "no such model"),
+        (["--model", "nano", "--data", "nowhere"], "nowhere"),
+        (["--model", "nano", "--profile", "no-such-mac"], "no-such-mac"),
+        (["--model", "nano", "--batch-size", "0"], "batch_size"),
+        ([], "model"),
+    ],
+)
+def test_a_wrong_request_is_named(cockpit: Cockpit, flags: list[str], phrase: str) -> None:
+    done = cockpit("predict", *flags)
+    assert done.code == 2 and phrase in done.err and "->" in done.err
+
+
+def test_what_does_not_fit_is_not_launched_without_a_word(
+    cockpit: Cockpit, home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On a machine with far too little memory, which only the process's detection is told."""
+    small = tmp_path / "small"
+    small.mkdir()
+    (small / "sitecustomize.py").write_text(
+        "from dataclasses import replace\n"
+        "import cockpit.system.hardware as hardware\n"
+        "from cockpit.core.profiles import parse_profile\n"
+        f"hardware.detect = lambda: parse_profile({TINY!r}, 'this-machine')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{small}:{Path(__file__).parents[2]}")
+    data = tmp_path / "data"
+    data.mkdir()
+    line = '{"text": "' + "a story that goes on " * 100 + '"}\n'
+    (data / "train.jsonl").write_text(line * 16)
+    plan: list[Any] = ["train", "--model", "nano", "--data", data, "--iters", 2, "--batch-size", 8]
+    refused = cockpit(*plan, "--json")
+    assert refused.code == 2 and not (home / "runs").exists()
+    assert "--grad-checkpoint" in refused.document["error"]["remedy"]
+    assert "--anyway" in refused.document["error"]["remedy"]
+    fitted = cockpit(*plan, "--fit", "--json")
+    assert fitted.code == 0 and "cheapest plan that fits" in fitted.err
+    assert fitted.document["predicted_peak_bytes"] <= 40_000_000
+    assert fitted.document["measured_peak_bytes"] <= 42_000_000
+    anyway = cockpit(*plan, "--anyway", "--json")
+    assert anyway.code == 0 and anyway.document["predicted_peak_bytes"] > 40_000_000
+
+
+def test_shown_parts_add_up_however_they_round() -> None:
+    parts = {"weights": 1_004_999_999, "adapters": 5_000_001, "activations": 15_000_000}
+    assert sum(round_together(parts, 1e7).values()) == round(sum(parts.values()) / 1e7)
+    forecast = MemoryForecast(
+        peak_bytes=sum(parts.values()),
+        low_bytes=0,
+        high_bytes=2 * 10**9,
+        parts=parts,
+        method="trace",
+    )
+    rows = [float(text.split()[0]) for _, text in part_rows(forecast)]
+    assert sum(rows[:-1]) == pytest.approx(rows[-1], abs=1e-9) == pytest.approx(1.02, abs=0.011)
