@@ -25,7 +25,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.crash.cases import cases
-from tests.crash.stage import UPDATES, Outcome, Stage
+from tests.crash.records import Outcome
+from tests.crash.stage import UPDATES, Stage
 
 
 def main() -> int:

@@ -7,7 +7,19 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from cockpit import __version__
-from cockpit.cli import control, demo, fit, interface, machine, models, predict, resume, runs, train
+from cockpit.cli import (
+    calibrate,
+    control,
+    demo,
+    fit,
+    interface,
+    machine,
+    models,
+    predict,
+    resume,
+    runs,
+    train,
+)
 from cockpit.cli.plan_arguments import add_plan_flags
 from cockpit.errors import CockpitError
 
@@ -174,4 +186,9 @@ def _add_control(add: Callable[..., argparse.ArgumentParser]) -> None:
 def _add_machine(add: Callable[..., argparse.ArgumentParser]) -> None:
     command = add("profiles", machine.profiles, "Hardware profiles, and the one detected here.")
     command.add_argument("name", nargs="?", metavar="NAME", help="Show one as TOML.")
+    add(
+        "calibrate",
+        calibrate.calibrate,
+        "Measure a few short runs and fit the forecast's constants to this machine.",
+    )
     add("doctor", machine.doctor, "Check this machine, with a remedy for each finding.")

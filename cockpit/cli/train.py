@@ -45,6 +45,7 @@ def follow_to_the_end(run: RunDir, *, as_json: bool) -> int:
     except KeyboardInterrupt:
         output.say(f"\nTraining goes on in the background: cockpit attach {run.name}")
         raise
+    _learn_from(state)
     follow.print_samples(state)
     if not as_json and (drawing := curve.plotted(state)):
         print(drawing, flush=True)
@@ -52,6 +53,14 @@ def follow_to_the_end(run: RunDir, *, as_json: bool) -> int:
     if as_json:
         output.print_json(observe.summary(run).document())
     return exit_code(state)
+
+
+def _learn_from(state: RunState) -> None:
+    """The next forecast's band comes from runs that finished."""
+    if state.status == "completed":
+        from cockpit.cli import forecasting
+
+        forecasting.record_history()
 
 
 def exit_code(state: RunState) -> int:

@@ -70,7 +70,7 @@ _CUDA_SIZES = (
 )
 
 
-def run_ahead(backend: Backend, chip: str | None = None) -> RunAhead:
+def default_run_ahead(backend: Backend, chip: str | None = None) -> RunAhead:
     """The defaults of MLX for a backend; ``chip`` is the processor's or GPU's own name."""
     if backend == "cpu":
         return CPU

@@ -13,7 +13,8 @@ from cockpit.core.forecast import MemoryForecast
 from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import Backend
 from cockpit.memory import build
-from cockpit.memory.backends import RunAhead, run_ahead
+from cockpit.memory.backends import RunAhead
+from cockpit.memory.calibration import run_ahead
 from cockpit.memory.graph import Shape
 from cockpit.memory.lengths import BatchShape
 from cockpit.memory.parts import Attribution
@@ -36,13 +37,14 @@ class Trained:
     """Where a run happens and whose loop it is.
 
     ``blocked_attention``: whether a GPU's backward pass of attention is blocked, as Metal's is
-    since mlx 0.32.4.
+    since mlx 0.32.4. ``ahead`` takes the place of the run-ahead that the device is known for.
     """
 
     backend: Backend = "cpu"
     chip: str | None = None
     flavour: Flavour = "cockpit"
     blocked_attention: bool = True
+    ahead: RunAhead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def trace(
         fused=_has_compiler(where.backend),
         blocked_attention=where.blocked_attention,
     )
-    ahead = run_ahead(where.backend, where.chip)
+    ahead = where.ahead or run_ahead(where.backend, where.chip)
     phases = cockpit_phases if where.flavour == "cockpit" else mlx_lm_phases
     replayed = [_replay(phase, ahead) for phase in phases(job)]
     highest = max(replayed, key=lambda found: found.first_bytes)

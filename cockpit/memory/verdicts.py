@@ -25,7 +25,7 @@ from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import Backend
 from cockpit.errors import CockpitError
 from cockpit.memory import fit
-from cockpit.memory.backends import run_ahead
+from cockpit.memory.calibration import run_ahead
 from cockpit.memory.client import TraceError, Worker
 from cockpit.system import mlx_lm_types, models
 from cockpit.system.home import home

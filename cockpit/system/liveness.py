@@ -14,7 +14,7 @@ from cockpit.system.process import Identity
 from cockpit.system.run_dir import RunDir
 
 # How long a new run may go unlaunched; from then on its launcher holds a lock.
-STARTING_SECONDS = 2.0
+STARTING_SECONDS = 1.0
 # By then a trainer has said who it is, or never will: the process table is not asked any more.
 UNRECORDED_SECONDS = 60.0
 

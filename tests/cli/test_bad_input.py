@@ -127,9 +127,28 @@ def test_names_cannot_drive_the_terminal(cockpit: Cockpit, data: Path) -> None:
     assert "\u202e" not in done.err
 
 
+COMMANDS = [
+    "demo",
+    "train",
+    "runs",
+    "show",
+    "attach",
+    "stop",
+    "resume",
+    "pause",
+    "unpause",
+    "checkpoint",
+    "validate",
+    "sample",
+    "set",
+    "profiles",
+    "doctor",
+]
+
+
 def test_help_teaches_every_command(cockpit: Cockpit) -> None:
     listed = cockpit("--help").out
-    for command in ("demo", "train", "runs", "show", "attach", "stop", "profiles", "doctor"):
+    for command in COMMANDS:
         assert command in listed
         done = cockpit(command, "--help")
         assert done.code == 0

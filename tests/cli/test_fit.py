@@ -9,7 +9,7 @@ import pytest
 from tests.cli.conftest import Cockpit
 
 PROFILE = 'title = "Small"\nbackend = "cpu"\nram = "1 GB"\nsystem_reserved = "600 MB"\n'
-PLAN = ["--model", "nano", "--max-seq-length", "513", "--batch-size", "8"]
+PLAN = ["--model", "nano", "--max-seq-length", "257", "--batch-size", "8"]
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_the_cheapest_change_fits_when_asked_for(cockpit: Cockpit) -> None:
     assert said.code == 0 and "does not fit" in said.out
     lines = said.out.splitlines()
     (flags,) = [line.split() for line in lines if line.startswith("  --")]
-    asked = ["--model", "nano", "--max-seq-length", "513", *flags]
+    asked = ["--model", "nano", "--max-seq-length", "257", *flags]
     found = cockpit("predict", *asked, "--profile", "small", "--json").document
     assert found["fits"] is True
     for word in ("LARGEST", "LEVER", "num_layers", "grad_checkpoint on"):

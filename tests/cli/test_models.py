@@ -31,7 +31,7 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_verdicts_are_computed_once_and_kept(cockpit: Cockpit, home: Path) -> None:
     first = cockpit("models", "--profile", "m2-air-8", "--json")
     rows = {row["name"]: row for row in first.document["models"]}
-    assert list(rows)[0] == "nano" and rows["nano"]["here"]
+    assert next(iter(rows)) == "nano" and rows["nano"]["here"]
     assert rows["SmolLM2 135M"]["fits"] == "fits"
     assert rows["DeepSeek V3"]["fits"] == "does not fit"
     assert all(row["trains"] for row in rows.values())

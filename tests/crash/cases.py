@@ -15,7 +15,7 @@ Manner = Literal["truncated", "zeroed", "bit-flipped"]
 
 PROCESSES: tuple[Process, ...] = ("trainer", "supervisor", "cockpit")
 GROUPS = [g for size in (1, 2, 3) for g in itertools.combinations(PROCESSES, size)]
-MANNERS: tuple[Manner, ...] = ("truncated", "zeroed", "bit-flipped")
+MANNERS: tuple[Manner, ...] = ("bit-flipped", "truncated", "zeroed")
 
 
 @dataclass(frozen=True, slots=True)

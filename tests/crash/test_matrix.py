@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.crash.cases import Damage, Fault, Kill, cases
-from tests.crash.stage import UPDATES, Outcome, Stage
+from tests.crash.records import Outcome
+from tests.crash.stage import UPDATES, Stage
 from tests.trainer.conftest import write_data, write_model
 
 CASES = list(cases(20, seed=4, updates=UPDATES))

@@ -58,9 +58,11 @@ class _Fault:
     def around(self, call: str, path: str, action: Callable[[], Any]) -> Any:
         if not self.met(call, path):
             return action()
-        if self.how == "after":
-            action()
-        return self.happen(path)
+        try:
+            if self.how == "after":
+                action()
+        finally:
+            self.happen(path)
 
 
 def _path_of(target: int | str | os.PathLike[str]) -> str:
