@@ -7,7 +7,7 @@ import argparse
 from cockpit.cli import follow, interface, output, train
 from cockpit.core.format import NOT_AVAILABLE, count, duration, gigabytes, loss, plain, speed
 from cockpit.core.run_state import RunState
-from cockpit.system import control, observe, run_dir
+from cockpit.system import control, launcher, observe, run_dir
 
 
 def list_runs(arguments: argparse.Namespace) -> int:
@@ -95,6 +95,8 @@ def _readable(run: run_dir.RunDir, state: RunState) -> list[tuple[str, str]]:
 
 def attach(arguments: argparse.Namespace) -> int:
     run = run_dir.find(arguments.name)
+    if launcher.replace_dead_supervisor(run):
+        output.say("Its supervisor had died; a new one watches over it.")
     if interface.on_a_terminal() and not (arguments.plain or arguments.json):
         return interface.show(run)
     return train.follow_to_the_end(run, as_json=arguments.json)

@@ -78,7 +78,7 @@ def prepare(
     checkpoint, state, passed_over = _choose(run, from_update)
     asked = overrides or {}
     kept = carried(run, newest, state)
-    plan = _new_plan(newest.plan(), asked, kept)
+    plan = _new_plan(run.plan_of(newest), asked, kept)
     found = preflight.examine(plan.with_changes(resume_adapter_file=None), room=False)
     if found.errors:
         raise found.errors[0]

@@ -22,7 +22,7 @@ class Carried:
 
 def carried(run: RunDir, newest: AttemptDir, state: TrainerState) -> Carried:
     """As the newest attempt had them at its end, from ``state`` and the commands after it."""
-    plan = newest.plan()
+    plan = run.plan_of(newest)
     iters = state.iters if plan.iters == state.planned_iters else plan.iters
     rate = state.held_learning_rate
     own = state.attempt == newest.number

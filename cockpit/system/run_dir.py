@@ -73,6 +73,15 @@ class RunDir:
         """The plan that was asked for; CockpitError if the file is missing or damaged."""
         return plan_file.read(self.plan_path)
 
+    def plan_of(self, attempt: AttemptDir) -> RunPlan:
+        """An attempt's plan; the first one's is what was asked for, should its own be damaged."""
+        try:
+            return attempt.plan()
+        except CockpitError:
+            if attempt.number > 1:
+                raise
+            return self.plan()
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptDir:

@@ -196,3 +196,13 @@ def test_plain_mlx_lm_adapters_are_continued_with_weights_only(
     done = cockpit("train", *flags, "--json")
     assert done.code == 0, done.err
     assert "Weights only" in done.err and "optimizer, position in the data" in done.err
+
+
+def test_a_damaged_plan_of_the_first_attempt_is_read_from_what_was_asked(
+    cockpit: Cockpit, trained: tuple[str, Path]
+) -> None:
+    name, run = trained
+    (run / "attempts" / "001" / "plan.toml").write_bytes(b"")
+    done = cockpit("resume", name, "--iters", "9", "--json")
+    assert done.code == 0, done.err
+    assert done.document["iterations"] == 9
