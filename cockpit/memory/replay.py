@@ -26,8 +26,8 @@ class Evaluation:
 
     def __init__(self, graph: Graph, base_bytes: int, born: frozenset[Value] = frozenset()):
         self._graph = graph
-        self._base_bytes = base_bytes
         zero = Value("zero", (), 4)
+        self._base_bytes = base_bytes + (zero.size_bytes if born else 0)
         for value in born:
             zeros = Value(value.name + ":zeros", value.shape, value.itemsize)
             Op("Broadcast", [zero], [zeros])
@@ -37,7 +37,8 @@ class Evaluation:
             value.op = None  # the graph is shared with evaluations that find them there
         self._steps = [(op, TABLE.get(op.name, fresh)) for op in order]
         self.unknown = frozenset(op.name for op in order if op.name not in TABLE)
-        self._given = [v for v in (*graph.inputs, *graph.constants, zero) if v not in born]
+        given = (*graph.inputs, *graph.constants, *([zero] if born else ()))
+        self._given = [value for value in given if value not in born]
         self._places = self._count_uses(order)
         self.held_bytes = base_bytes
 

