@@ -60,6 +60,7 @@ def test_it_runs_from_the_wheel_and_not_from_the_checkout(installed: Path) -> No
     done = subprocess.run(
         [str(installed / "python"), "-c", "import cockpit; print(cockpit.__file__)"],
         cwd=installed,
+        env={**os.environ, "PYTHONPATH": ""},
         capture_output=True,
         text=True,
         check=True,
