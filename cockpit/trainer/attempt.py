@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import traceback
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import mlx.core as mx
 from cockpit.core.events import Ended, Note, Started
 from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
-from cockpit.system import checkpoints, process
+from cockpit.system import checkpoints, control, process
 from cockpit.system.run_dir import AttemptDir, RunDir
 from cockpit.trainer import blas, loading, resume, setup
 from cockpit.trainer.commands import Inbox, already_acknowledged
@@ -54,7 +53,7 @@ class Session:
         self._emit = emit
         self._progress = Progress(iters=0)
         done = already_acknowledged(attempt.trainer_events) if ranks.first else set()
-        inbox = Inbox(run.control, _asked_since(attempt), done)
+        inbox = Inbox(run.control, control.asked_since(attempt), done)
         self._control = Control(inbox, stop, ranks, emit)
 
     def run(self, fast_blas: str | None) -> int:
@@ -126,16 +125,6 @@ class Session:
             kind=kind,
             peak_bytes=mx.get_peak_memory() or None,
         )
-
-
-def _asked_since(attempt: AttemptDir) -> float:
-    """Commands older than this were meant for an earlier attempt."""
-    if attempt.number == 1:
-        return 0.0
-    try:
-        return attempt.plan_path.stat().st_mtime
-    except OSError:
-        return time.time()
 
 
 def _device() -> str:
