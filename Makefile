@@ -14,8 +14,8 @@ help: ## Show this list
 demo: env ## Train the embedded model and watch it learn
 	@$(VENV)/bin/cockpit demo
 
-test: dev ## Run every test
-	@$(VENV)/bin/python -m pytest -q
+test: dev ## Run every test, on every core
+	@$(VENV)/bin/python -m pytest -q -n logical --dist worksteal
 
 lint: dev ## Style, types and import contracts
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .

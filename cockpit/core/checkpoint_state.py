@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from cockpit.core.events import Recovery
+
 STATE_NAME = "state.json"
 RESUME_NAME = "resume.json"
 
@@ -63,6 +65,7 @@ class ResumeRequest(BaseModel):
     """resume.json of an attempt: the checkpoint's folder, and what holds from there on.
 
     Where ``iters`` or ``held_learning_rate`` is not given, the checkpoint's own holds.
+    ``recovery`` tells which way out of a lack of memory this attempt is, None for a resume.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -70,3 +73,4 @@ class ResumeRequest(BaseModel):
     checkpoint: str
     iters: int | None = None
     held_learning_rate: float | None = None
+    recovery: Recovery | None = None

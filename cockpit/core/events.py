@@ -8,7 +8,7 @@ know, so a newer writer never breaks an older cockpit.
 from __future__ import annotations
 
 import time
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -224,12 +224,69 @@ class TrainerExited(Record):
     diagnosis: Diagnosis | None = None
 
 
+class Guarded(Record):
+    """The guard saw memory run out. ``level`` stop: it asked for a checkpoint and a stop."""
+
+    type: Literal["guard"] = "guard"
+    attempt: int
+    level: Literal["warn", "stop"]
+    title: str
+    evidence: tuple[str, ...] = ()
+
+
+class Recovery(BaseModel):
+    """One way on that was taken: kept in the attempt's resume.json by whoever took it.
+
+    ``rung`` is its name on the ladder, ``changes`` the plan fields that are not as before.
+    ``lost_updates`` were made after the checkpoint and are made again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    after_attempt: int
+    rung: str
+    title: str
+    changes: dict[str, Any] = {}
+    from_update: int
+    lost_updates: int
+    forecast_bytes: int | None = None
+    budget_bytes: int | None = None
+    automatic: bool = False
+    cause: str = ""
+
+
+class Recovered(Record):
+    """The attempt that a recovery started."""
+
+    type: Literal["recovered"] = "recovered"
+    attempt: int
+    recovery: Recovery
+
+
+class RecoveryRefused(Record):
+    """``on_oom = auto`` could or may not go on by itself: a person has to choose."""
+
+    type: Literal["recovery_refused"] = "recovery_refused"
+    attempt: int
+    title: str
+    message: str = ""
+    remedy: str = ""
+
+
 class SupervisorEnded(Record):
     type: Literal["supervisor_end"] = "supervisor_end"
 
 
 SupervisorEvent = (
-    SupervisorStarted | TrainerStarted | MemorySampled | TrainerExited | Note | SupervisorEnded
+    SupervisorStarted
+    | TrainerStarted
+    | MemorySampled
+    | TrainerExited
+    | Guarded
+    | Recovered
+    | RecoveryRefused
+    | Note
+    | SupervisorEnded
 )
 
 Event = TrainerEvent | SupervisorEvent

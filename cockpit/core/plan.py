@@ -15,6 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 FineTuneType = Literal["lora", "dora", "full"]
 Optimizer = Literal["adam", "adamw", "muon", "sgd", "adafactor"]
+LongExamples = Literal["cut", "split"]
+OnOutOfMemory = Literal["ask", "auto"]
+GuardMode = Literal["off", "warn", "stop"]
 
 # Keyword arguments of mlx.optimizers' constructors (mlx 0.32), beside learning_rate.
 OPTIMIZER_ARGUMENTS: dict[str, frozenset[str]] = {
@@ -142,6 +145,27 @@ class RunPlan(PlanModel):
     )
     early_stopping_min_delta: float = Field(
         0.0, ge=0.0, description="How much lower the loss must be to count as better."
+    )
+    loss_chunks: Positive = Field(
+        1, description="Pieces the loss is computed in, so that not all logits exist at once."
+    )
+    long_examples: LongExamples = Field(
+        "cut", description="Examples over max_seq_length: cut, or split into several (not mlx-lm)."
+    )
+    on_oom: OnOutOfMemory = Field(
+        "ask", description="Out of memory: ask, or auto to recover unattended (not in mlx-lm)."
+    )
+    max_recoveries: Count = Field(
+        6, description="Recoveries that on_oom = auto may take in a row (not in mlx-lm)."
+    )
+    floor_seq_length: Positive = Field(
+        256, description="on_oom = auto asks before going below this max_seq_length."
+    )
+    floor_num_layers: Positive = Field(
+        2, description="on_oom = auto asks before training fewer blocks than this."
+    )
+    guard: GuardMode = Field(
+        "stop", description="Before memory runs out: stop after a checkpoint, warn, or off."
     )
     test: bool = Field(False, description="Evaluate on test.jsonl after training.")
     test_batches: CountOrAll = Field(500, description="Test micro-batches; -1 is all.")

@@ -69,6 +69,11 @@ class RunState:
     acknowledged: dict[str, ev.Acknowledged] = field(default_factory=dict)
     end: ev.Ended | None = None
     diagnosis: ev.Diagnosis | None = None
+    # Of this attempt: what the guard saw, and why no way on was taken by itself.
+    guard: ev.Guarded | None = None
+    refused: ev.RecoveryRefused | None = None
+    # Of the whole run, oldest first.
+    recoveries: list[ev.Recovered] = field(default_factory=list)
 
     @property
     def active(self) -> bool:
@@ -111,6 +116,8 @@ def apply(state: RunState, event: ev.Event) -> RunState:
             _apply_control(state, event)
         case ev.Ended() | ev.TrainerExited() | ev.SupervisorEnded():
             _apply_end(state, event)
+        case ev.Guarded() | ev.Recovered() | ev.RecoveryRefused():
+            _apply_recovery(state, event)
         case _:
             _keep(state, event)
     return state
@@ -210,6 +217,7 @@ def begin_attempt(state: RunState, attempt: int) -> None:
     state.attempt = attempt
     state.status, state.phase = "starting", "starting"
     state.trainer = state.end = state.diagnosis = state.ended_at = None
+    state.guard = state.refused = None
     state.recent_speeds = deque(maxlen=state.recent_speeds.maxlen)
 
 
@@ -256,6 +264,17 @@ def _apply_end(state: RunState, event: ev.Ended | ev.TrainerExited | ev.Supervis
         state.status = "failed"
         state.ended_at = event.t
         state.diagnosis = event.diagnosis
+
+
+def _apply_recovery(state: RunState, event: ev.Guarded | ev.Recovered | ev.RecoveryRefused) -> None:
+    match event:
+        case ev.Guarded():
+            state.guard = event
+        case ev.RecoveryRefused():
+            state.refused = event
+        case ev.Recovered():
+            if all(known.attempt != event.attempt for known in state.recoveries):
+                state.recoveries.append(event)
 
 
 DIED = ev.Diagnosis(
