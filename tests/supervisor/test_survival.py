@@ -17,6 +17,8 @@ from cockpit.system import launcher, observe, process, run_dir, run_lock
 from tests.supervisor.conftest import PLAN, Supervised, wait_until
 
 LAUNCH = (
+    # Whoever runs the tests in the background has SIGINT ignored, and that is inherited.
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL);"
     "import sys, time; from pathlib import Path; from cockpit.system import launcher, run_dir;"
     "launcher.launch(run_dir.RunDir(Path(sys.argv[1]))); print('launched', flush=True);"
     "time.sleep(600)"

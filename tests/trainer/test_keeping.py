@@ -59,7 +59,7 @@ def test_every_mth_scheduled_checkpoint_stays(prepare: Prepare) -> None:
 
 
 def test_a_run_that_no_longer_improves_stops_early_and_says_so(prepare: Prepare) -> None:
-    training = prepare(**WORSENING, early_stopping_patience=3)
+    training = prepare(**WORSENING | {"iters": 40}, early_stopping_patience=3)
     assert training.here() == 0
     points = curve(training)
     best = best_of(training)

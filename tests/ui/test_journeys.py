@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from cockpit.core.run_state import ACTIVE
-from cockpit.system import control, launcher, observe, preflight, run_dir
+from cockpit.system import control, launcher, observe, preflight, run_dir, summary
 from cockpit.system.run_dir import RunDir
 from cockpit.ui.widgets.status import Headline
 from tests.ui.conftest import GIVE_UP_SECONDS, demo_plan, opened, until, until_shown
@@ -61,6 +61,7 @@ async def test_launch_watch_detach_attach_and_stop() -> None:
         await until_shown(pilot, "Training goes on", run.name, "● running")
         await pilot.press("enter")
         await until_shown(pilot, "● running", "of 5,000 updates")
+        await until(pilot, lambda: summary.digest(run).update)  # something to keep
 
         await pilot.press("s")
         await until_shown(pilot, f"Stop {run.name}?")

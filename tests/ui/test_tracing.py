@@ -49,7 +49,14 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 def tracing_processes(pid: int) -> list[psutil.Process]:
     children = psutil.Process(pid).children(recursive=True)
-    return [child for child in children if "cockpit.memory.worker" in child.cmdline()]
+    return [child for child in children if is_tracing(child)]
+
+
+def is_tracing(child: psutil.Process) -> bool:
+    try:
+        return "cockpit.memory.worker" in child.cmdline()
+    except psutil.Error:  # it ended just now
+        return False
 
 
 def text_of(spans: tuple[tuple[str, str], ...]) -> str:
