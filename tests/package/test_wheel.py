@@ -85,6 +85,8 @@ def test_it_carries_the_stylesheets(installed: Path) -> None:
 
 
 def test_it_trains_the_embedded_model(installed: Path, tmp_path: Path) -> None:
-    document = cockpit(installed, tmp_path, "demo", "--json")
+    (demo,) = installed.parent.glob("lib/python*/site-packages/cockpit/embedded/demo*")
+    plan = ["--model", "nano", "--data", str(demo), "--iters", "4", "--val-batches", "2"]
+    document = cockpit(installed, tmp_path, "train", *plan, "--json")
     assert document["status"] == "completed"
     assert Path(str(document["adapter_path"]), "adapters.safetensors").is_file()
