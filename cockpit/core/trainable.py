@@ -58,9 +58,17 @@ def matrices(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Iterator[Matrix]
 def trained_blocks(plan: RunPlan, spec: ModelSpec) -> range | None:
     """Indices of the blocks that the plan trains; None if the model's depth is unknown."""
     depth = spec.num_hidden_layers
-    if depth is None:
-        return None
-    return range(0 if plan.num_layers < 1 else max(0, depth - plan.num_layers), depth)
+    return None if depth is None else last_blocks(plan.num_layers, depth)
+
+
+def last_blocks(num_layers: int, depth: int) -> range:
+    """Indices of the blocks that mlx-lm means by ``num_layers``: from the last; below 1, all."""
+    return range(0 if num_layers < 1 else max(0, depth - num_layers), depth)
+
+
+def dropped_blocks(adapted_layers: int, num_layers: int, depth: int) -> range:
+    """The blocks that ``adapted_layers`` covers and that ``num_layers`` no longer trains."""
+    return range(last_blocks(adapted_layers, depth).start, last_blocks(num_layers, depth).start)
 
 
 def trainable_parameters(

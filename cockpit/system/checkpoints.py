@@ -11,7 +11,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cockpit.core.checkpoint_state import RESUME_NAME, STATE_NAME, ResumeRequest, TrainerState
+from cockpit.core.checkpoint_state import (
+    RESUME_NAME,
+    STATE_NAME,
+    ResumeRequest,
+    TrainerState,
+    is_as_sealed,
+)
 from cockpit.errors import CockpitError
 from cockpit.system.run_dir import RunDir
 
@@ -45,13 +51,7 @@ def on_the_line(run: RunDir) -> list[Path]:
 
 def read(folder: Path) -> TrainerState:
     """The state of a checkpoint, after comparing its files with their checksums; DamagedError."""
-    path = folder / STATE_NAME
-    try:
-        state = TrainerState.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise DamagedError(f"{path}: {error.strerror}") from error
-    except ValidationError as error:
-        raise DamagedError(f"{path}: it is damaged") from error
+    state = read_state(folder)
     for name, digest in state.files.items():
         try:
             found = sha256(folder / name)
@@ -60,6 +60,17 @@ def read(folder: Path) -> TrainerState:
         if found != digest:
             raise DamagedError(f"{folder / name}: its checksum is wrong")
     return state
+
+
+def read_state(folder: Path) -> TrainerState:
+    """What a checkpoint's state.json says, its other files unseen; DamagedError."""
+    path = folder / STATE_NAME
+    try:
+        return TrainerState.model_validate(_sealed_document(path))
+    except OSError as error:
+        raise DamagedError(f"{path}: {error.strerror}") from error
+    except ValidationError as error:
+        raise DamagedError(f"{path}: it is damaged") from error
 
 
 def newest_whole(run: RunDir) -> tuple[Path, TrainerState, list[str]]:
@@ -104,12 +115,23 @@ def remove(folder: Path) -> None:
 
 
 def raw_state(folder: Path) -> dict[str, Any]:
-    """What state.json says, unchecked; empty if it is missing or damaged."""
+    """The fields in state.json as they are there; empty if it is missing or damaged."""
     try:
-        document = json.loads((folder / STATE_NAME).read_bytes())
-    except (OSError, ValueError):
+        return _sealed_document(folder / STATE_NAME)
+    except (OSError, DamagedError):
         return {}
-    return document if isinstance(document, dict) else {}
+
+
+def _sealed_document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DamagedError(f"{path}: it is damaged") from error
+    if not isinstance(document, dict):
+        raise DamagedError(f"{path}: it is damaged")
+    if not is_as_sealed(document):
+        raise DamagedError(f"{path}: its checksum is wrong")
+    return document
 
 
 def request(path: Path) -> ResumeRequest | None:

@@ -10,7 +10,8 @@ from cockpit.system.model_files import ModelFiles
 
 # Of a weight file, beside its header: enough to tell two fine-tunings of one model apart.
 PROBE_BYTES = 64 * 1024
-DATA_FILES = ("train.jsonl", "valid.jsonl")
+TRAIN_FILE = "train.jsonl"
+DATA_FILES = (TRAIN_FILE, "valid.jsonl")
 
 
 def model_sha256(folder: Path) -> str:

@@ -6,6 +6,7 @@ Nothing here imports mlx: whoever asks gets an answer before a process is starte
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from cockpit.system.summary import digest
 
 LOCK_NAME = "resume.lock"
 _INTERVALS = ("steps_per_report", "steps_per_eval", "save_every")
+_EVALUATIONS = ("val_batches", "test_batches")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,9 @@ def prepare(
         held_learning_rate=None if {"learning_rate", "lr_schedule"} & asked.keys() else kept.rate,
     )
     _check_length(run, state, plan)
-    changed = differences(state.plan, plan) + resume_content.differences(state, plan, found.model)
+    depth = found.spec.num_hidden_layers if found.spec else None
+    changed = differences(state.plan, plan, depth)
+    changed += resume_content.differences(state, plan, found.model)
     return ResumePlan(
         run=run,
         checkpoint=checkpoint,
@@ -100,6 +104,7 @@ def prepare(
         overridden=tuple(_overridden(state, plan, changed)),
         refused=tuple(d for d in changed if d.refused),
         warnings=(
+            *state.doubts,
             *(f"{d.field}: {d.effect}" for d in changed if d.effect and not d.refused),
             *version_warnings(state.versions, _installed()),
         ),
@@ -109,20 +114,34 @@ def prepare(
 
 
 def start(prepared: ResumePlan, forecast: dict[str, Any] | None = None) -> AttemptDir:
-    """Adds the attempt and starts its supervisor; raises CockpitError.
-
-    Of two who resume a run at once, one starts it and the other is told.
-    """
+    """Adds the attempt and starts its supervisor; raises CockpitError."""
     prepared.raise_refusal()
-    run = prepared.run
+    run, after = prepared.run, prepared.after_attempt
+    return begin(run, after, prepared.plan, forecast, prepared.request)
+
+
+def begin(
+    run: RunDir,
+    after_attempt: int,
+    plan: RunPlan,
+    forecast: dict[str, Any] | None,
+    request: ResumeRequest,
+    *,
+    launch: bool = True,
+) -> AttemptDir:
+    """Adds the attempt that comes after ``after_attempt`` and starts its supervisor.
+
+    Of two who do so at once, one starts it and the other is told. Without ``launch`` a supervisor
+    that is there already takes the attempt up. Raises CockpitError.
+    """
     try:
         with _locked(run):
             refuse_if_alive(run)
-            if run.attempts()[-1].number != prepared.after_attempt:
+            if run.attempts()[-1].number != after_attempt:
                 raise _taken(run)
-            request = prepared.request.model_dump(mode="json")
-            attempt = add_attempt(run, prepared.plan, forecast, request)
-            launcher.launch(run)
+            attempt = add_attempt(run, plan, forecast, request.model_dump(mode="json"))
+            if launch:
+                launcher.launch(run)
     except OSError as error:
         raise CockpitError(
             "The run could not be resumed",
@@ -222,17 +241,20 @@ def _new_plan(plan: RunPlan, overrides: dict[str, Any], kept: Carried) -> RunPla
         # mlx-lm trains at the schedule's rate where there is one: the number would do nothing.
         fields.pop("lr_schedule", None)
     made = plan_file.validate(fields, "the resumed plan")
-    if made.grad_accumulation_steps == plan.grad_accumulation_steps:
-        return made
-    # Iterations are micro-batches: as many updates as before take another number of them.
-    updates = {name: plan.in_updates(getattr(plan, name)) for name in _INTERVALS}
-    updates["iters"] = kept.iters // plan.grad_accumulation_steps
-    scaled = {
-        name: number * made.grad_accumulation_steps
-        for name, number in updates.items()
-        if name not in overrides
-    }
-    return plan_file.validate(fields | scaled, "the resumed plan")
+    scaled = {n: v for n, v in _in_other_batches(plan, made, kept.iters) if n not in overrides}
+    return plan_file.validate(fields | scaled, "the resumed plan") if scaled else made
+
+
+def _in_other_batches(plan: RunPlan, made: RunPlan, iters: int) -> Iterator[tuple[str, int]]:
+    """What counts batches, in those of ``made``: as many updates and examples as in ``plan``'s."""
+    if made.grad_accumulation_steps != plan.grad_accumulation_steps:
+        for name in _INTERVALS:
+            yield name, plan.in_updates(getattr(plan, name)) * made.grad_accumulation_steps
+        yield "iters", iters // plan.grad_accumulation_steps * made.grad_accumulation_steps
+    if made.batch_size != plan.batch_size:
+        for name in _EVALUATIONS:
+            if (batches := getattr(plan, name)) > 0:
+                yield name, math.ceil(batches * plan.batch_size / made.batch_size)
 
 
 def _check_length(run: RunDir, state: TrainerState, plan: RunPlan) -> None:
@@ -255,6 +277,9 @@ def _check_length(run: RunDir, state: TrainerState, plan: RunPlan) -> None:
 
 def _inherited(state: TrainerState, plan: RunPlan, request: ResumeRequest) -> Iterator[str]:
     yield f"{plan.fine_tune_type} weights after {state.update} of {plan.updates} updates"
+    if state.kept_layers != state.plan.get("num_layers"):
+        layers = "all" if state.kept_layers < 1 else state.kept_layers
+        yield f"what {layers} layers learned; {plan.num_layers} of them are trained"
     yield f"{plan.optimizer}'s moments and step, MLX's random state"
     yield f"place in the data: epoch {state.epoch + 1}, update {state.position + 1} of it"
     if request.held_learning_rate is not None:

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import mlx.core as mx
 
-from cockpit.core.checkpoint_state import STATE_NAME
+from cockpit.core.checkpoint_state import STATE_NAME, seal
 from cockpit.core.plan import RunPlan
 from cockpit.system.checkpoints import (
     PARTIAL,
@@ -64,8 +64,9 @@ def write(
 ) -> Path:
     """Writes ``checkpoints/0000100``: ``arrays`` as safetensors, ``documents`` as JSON.
 
-    ``describe`` gets the sha256 of every file and returns what goes into state.json. On OSError
-    nothing is left behind and earlier checkpoints are untouched.
+    ``describe`` gets the sha256 of every file and returns what goes into state.json, which is
+    sealed with one of its own. On OSError nothing is left behind and earlier checkpoints are
+    untouched.
     """
     final = run.checkpoints / name_of(update)
     partial = final.with_name(final.name + PARTIAL)
@@ -78,7 +79,7 @@ def write(
         for name, document in documents.items():
             _write_json(partial / name, document)
         digests = {path.name: sha256(path) for path in sorted(partial.iterdir())}
-        _write_json(partial / STATE_NAME, describe(digests))
+        _write_json(partial / STATE_NAME, seal(describe(digests)))
         _sync_folder(partial)
         _replace(partial, final)
     except OSError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from cockpit.system.jsonl import Tail
 class Inbox:
     """The commands of one attempt, in order.
 
-    ``since`` is when the attempt was made (Unix seconds): what was asked of an earlier one is
-    not obeyed. Looking costs one stat when nothing was written.
+    ``since`` is when the attempt was made (Unix seconds): of what is there at the first look,
+    only what was asked after it is obeyed. What is appended later is obeyed whatever its time:
+    the clock may be set while the trainer lives. Looking costs one stat when nothing was written.
     """
 
     def __init__(self, path: Path, since: float, done: set[str] | None = None):
@@ -36,22 +36,22 @@ class Inbox:
         return any(command.action == "stop" for command in self._waiting)
 
     def _look(self) -> None:
-        size = -1
-        with contextlib.suppress(OSError):
-            size = self._path.stat().st_size
-        if size in (-1, self._tail.offset):
+        try:
+            if self._path.stat().st_size != self._tail.offset:
+                while lines := self._tail.read():
+                    self._take(lines)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            # A file that cannot be read just now is no reason to stop training.
             return
-        lines: list[bytes] = []
-        # A file that cannot be read just now is no reason to stop training.
-        with contextlib.suppress(OSError):
-            lines = self._tail.read()
-        for line in lines:
-            command = parse_command(line)
-            if command is None or command.id in self._seen:
-                continue
-            self._seen.add(command.id)
-            if command.t >= self._since:
+        self._since = 0.0
+
+    def _take(self, lines: list[bytes]) -> None:
+        for command in filter(None, map(parse_command, lines)):
+            if command.id not in self._seen and command.t >= self._since:
                 self._waiting.append(command)
+            self._seen.add(command.id)
 
 
 def already_acknowledged(events: Path) -> set[str]:

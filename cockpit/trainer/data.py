@@ -28,7 +28,8 @@ class Split:
     """The examples of train, valid or test, untruncated.
 
     ``offsets`` says where each example's loss starts. ``left_out`` counts those whose prompt
-    fills ``max_seq_length``, so that nothing of their answer could be learned.
+    fills ``max_seq_length``, so that nothing of their answer could be learned; split examples
+    have other rows for it.
     """
 
     tokens: list[NDArray[np.int32]]
@@ -43,9 +44,13 @@ class Split:
     def longest(self) -> int | None:
         return int(self.lengths.max()) if len(self) else None
 
-    def truncated(self, max_seq_length: int) -> int:
+    def long(self, max_seq_length: int) -> int:
         """How many examples are longer than that."""
         return int((self.lengths > max_seq_length).sum())
+
+    def truncated(self, plan: RunPlan) -> int:
+        """How many examples ``plan`` cuts."""
+        return self.long(plan.max_seq_length) if plan.long_examples == "cut" else 0
 
     def sha256(self) -> str:
         """Identity of the tokens: the same text under another tokenizer is other data."""
@@ -75,7 +80,7 @@ def load(plan: RunPlan, tokenizer: Any, progress: Progress = lambda _: None) -> 
         }
     else:
         splits = _from_hub(plan, tokenizer, progress)
-    empty = _tokenize([], lambda _: "", plan.max_seq_length, progress)
+    empty = _tokenize([], lambda _: "", plan, progress)
     data = Data(splits["train"], splits.get("valid", empty), splits.get("test", empty))
     _check_sizes(data, plan)
     return data
@@ -88,12 +93,12 @@ def _names(plan: RunPlan) -> tuple[str, ...]:
 def _local(path: Path, plan: RunPlan, tokenizer: Any, progress: Progress) -> Split:
     rows, lines = _read_rows(path) if path.exists() else ([], [])
     if not rows:
-        return _tokenize([], lambda _: "", plan.max_seq_length, progress)
+        return _tokenize([], lambda _: "", plan, progress)
     try:
         dataset = mlx_lm_datasets.create_dataset(rows, tokenizer, _features(plan))
     except (ValueError, TypeError) as error:
         raise _unusable(f"{path} line {lines[0]}", rows[0], error, plan) from error
-    return _tokenize(dataset, lambda i: f"{path} line {lines[i]}", plan.max_seq_length, progress)
+    return _tokenize(dataset, lambda i: f"{path} line {lines[i]}", plan, progress)
 
 
 def _read_rows(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
@@ -179,7 +184,7 @@ def _from_hub(plan: RunPlan, tokenizer: Any, progress: Progress) -> dict[str, Sp
         name: _tokenize(
             dataset,
             lambda i, name=name: f"{name} example {i + 1}",  # type: ignore[misc]
-            plan.max_seq_length,
+            plan,
             progress,
         )
         for name, dataset in zip(("train", "valid", "test"), loaded, strict=True)
@@ -188,7 +193,7 @@ def _from_hub(plan: RunPlan, tokenizer: Any, progress: Progress) -> dict[str, Sp
 
 
 def _tokenize(
-    dataset: Any, where: Callable[[int], str], max_seq_length: int, progress: Progress
+    dataset: Any, where: Callable[[int], str], plan: RunPlan, progress: Progress
 ) -> Split:
     tokens: list[NDArray[np.int32]] = []
     offsets: list[int] = []
@@ -208,7 +213,8 @@ def _tokenize(
                 "Correct or remove it. Every line must have the keys of the first one, and chat "
                 "data needs a tokenizer with a chat template.",
             ) from error
-        if offset < max_seq_length:
+        seen = len(encoded) if plan.long_examples == "split" else 0
+        if offset < max(plan.max_seq_length, seen):
             tokens.append(encoded)
             offsets.append(offset)
     return Split(

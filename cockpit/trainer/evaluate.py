@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx_lm.tuner.trainer import default_loss
 
+from cockpit.trainer.chunked_loss import WHOLE, Loss
+from cockpit.trainer.inference import inference
 from cockpit.trainer.ranks import Ranks
 from cockpit.trainer.step import Batch
-
-
-def random_state() -> list[int]:
-    """MLX's random state, a key of two 32-bit numbers."""
-    state: list[int] = mx.random.state[0].tolist()
-    return state
-
-
-def set_random_state(state: list[int]) -> None:
-    """Restores ``random_state()``: a seed is the key's two halves in one number."""
-    mx.random.seed((state[0] << 32) | state[1])
-
-
-@contextmanager
-def inference(model: nn.Module) -> Iterator[None]:
-    """Dropout off inside; training mode and the random state as they were afterwards."""
-    state = random_state()
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train()
-        set_random_state(state)
 
 
 def evaluate(
@@ -42,6 +19,7 @@ def evaluate(
     ranks: Ranks,
     stop: Callable[[], bool] = lambda: False,
     clear_cache_above: int = 0,
+    loss_of: Loss = WHOLE,
 ) -> tuple[float, int] | None:
     """Mean loss over the tokens of all batches, and how many those are.
 
@@ -54,8 +32,9 @@ def evaluate(
                 return None
             if batch is None:
                 continue
-            loss, count = default_loss(model, *batch)
-            losses += loss * count
+            loss, count = loss_of.measure(model, *batch)
+            # The mean over no tokens is no number, and nothing to the others.
+            losses += mx.where(count > 0, loss * count, 0.0)
             tokens += count
             mx.eval(losses, tokens)
             if mx.get_cache_memory() > clear_cache_above:

@@ -13,6 +13,7 @@ from cockpit.core.plan import RunPlan
 from cockpit.system.run_dir import RunDir
 from cockpit.trainer.data import Data
 from cockpit.trainer.emit import Emitter
+from cockpit.trainer.loading import Kept
 from cockpit.trainer.order import Order
 from cockpit.trainer.ranks import Ranks
 from cockpit.trainer.resume import Content
@@ -27,6 +28,7 @@ class Job:
     plan: RunPlan
     model: nn.Module
     tokenizer: Any
+    kept: Kept
     optimizer: optim.Optimizer
     data: Data
     content: Content

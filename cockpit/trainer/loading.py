@@ -15,6 +15,7 @@ from mlx_lm import utils as mlx_lm_utils
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from cockpit.core.plan import RunPlan
+from cockpit.core.trainable import dropped_blocks
 from cockpit.errors import CockpitError
 from cockpit.system import models
 from cockpit.trainer.failures import Failure, brief
@@ -83,11 +84,26 @@ def load(folder: Path, plan: RunPlan) -> Loaded:
     return Loaded(model, tokenizer, parameters, _dtype(model))
 
 
-def prepare(model: nn.Module, plan: RunPlan, *, adapter: bool = True) -> int:
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which of a model's weights a checkpoint holds: all that the run has ever trained.
+
+    ``layers`` counts their blocks as num_layers does. Among them are those of blocks that a
+    recovery dropped: frozen, with what they had learned.
+    """
+
+    layers: int
+    names: frozenset[str]
+
+    def weights(self, model: nn.Module) -> dict[str, mx.array]:
+        return {name: v for name, v in tree_flatten(model.parameters()) if name in self.names}
+
+
+def prepare(model: nn.Module, plan: RunPlan, adapted_layers: int | None = None) -> Kept:
     """Freezes the model and makes trainable what the plan trains, as ``mlx_lm.lora`` does.
 
-    Loads ``resume_adapter_file`` unless ``adapter`` is False, and returns how many trainable
-    arrays it lacks.
+    ``adapted_layers``, where a checkpoint holds more blocks than the plan trains: all of them
+    are made ready for its weights, and those that the plan leaves out are frozen.
     """
     layers = len(model.layers)
     if plan.num_layers > layers:
@@ -97,33 +113,41 @@ def prepare(model: nn.Module, plan: RunPlan, *, adapter: bool = True) -> int:
             f"num_layers is {plan.num_layers}, {plan.model} has {layers}",
             f"Set num_layers to {layers} or less; -1 is all.",
         )
+    adapted = plan.num_layers if adapted_layers is None else adapted_layers
     mx.random.seed(plan.seed)
     # mlx-lm loads for inference, and a block in that mode checkpoints no gradients.
     model.train()
     model.freeze()
     if plan.fine_tune_type == "full":
-        for layer in model.layers[-max(plan.num_layers, 0) :]:
+        for layer in model.layers[-max(adapted, 0) :]:
             layer.unfreeze()
     else:
-        _add_adapters(model, plan)
+        _add_adapters(model, plan, adapted)
+    names = frozenset(name for name, _ in tree_flatten(model.trainable_parameters()))
+    for block in dropped_blocks(adapted, plan.num_layers, layers):
+        model.layers[block].freeze()
     if not tree_flatten(model.trainable_parameters()):
         raise Failure("plan", "Nothing would be trained", *_nothing_matched(model, plan))
-    fresh = 0
-    if adapter and plan.resume_adapter_file:
-        fresh = load_adapter_weights(model, Path(plan.resume_adapter_file).expanduser())
     mx.eval(model.parameters())
-    return fresh
+    return Kept(adapted, names)
 
 
-def load_adapter_weights(model: nn.Module, path: Path) -> int:
-    """Loads trained weights into ``model``; returns how many trainable arrays the file lacks.
+def start_from_adapter(model: nn.Module, plan: RunPlan, kept: Kept) -> int:
+    """Loads ``resume_adapter_file``, if there is one; returns how many trained arrays it lacks."""
+    if not plan.resume_adapter_file:
+        return 0
+    return load_weights(model, Path(plan.resume_adapter_file).expanduser(), kept.names)
 
-    Raises Failure when an array of the file is not trained by this plan or has another shape.
+
+def load_weights(model: nn.Module, path: Path, names: frozenset[str]) -> int:
+    """Loads trained weights into ``model``; returns how many of ``names`` the file lacks.
+
+    Raises Failure when an array of the file is not of ``names`` or has another shape.
     """
     if path.is_dir():
         path = path / "adapters.safetensors"
     weights = load_arrays(path)
-    wanted = dict(tree_flatten(model.trainable_parameters()))
+    wanted = {name: v for name, v in tree_flatten(model.parameters()) if name in names}
     if problem := _first_mismatch(weights, wanted):
         raise Failure(
             "adapter",
@@ -135,6 +159,7 @@ def load_adapter_weights(model: nn.Module, path: Path) -> int:
     model.load_weights(
         [(name, value.astype(wanted[name].dtype)) for name, value in weights.items()], strict=False
     )
+    mx.eval(model.parameters())
     return len(wanted) - len(weights)
 
 
@@ -164,11 +189,11 @@ def _first_mismatch(weights: dict[str, mx.array], wanted: dict[str, mx.array]) -
     return None
 
 
-def _add_adapters(model: nn.Module, plan: RunPlan) -> None:
+def _add_adapters(model: nn.Module, plan: RunPlan, num_layers: int) -> None:
     try:
         linear_to_lora_layers(
             model,
-            plan.num_layers,
+            num_layers,
             plan.lora_parameters.model_dump(),
             use_dora=plan.fine_tune_type == "dora",
         )

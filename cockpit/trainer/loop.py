@@ -19,14 +19,13 @@ from cockpit.core.events import (
     Validated,
 )
 from cockpit.system.checkpoints import name_of
-from cockpit.trainer import optimizer
-from cockpit.trainer.batches import make_batch, shares
+from cockpit.trainer import chunked_loss, optimizer
+from cockpit.trainer.batches import make_batch, shares, update_batches
 from cockpit.trainer.control import Control
 from cockpit.trainer.data import Split
 from cockpit.trainer.evaluate import evaluate
 from cockpit.trainer.failures import Failure, brief
 from cockpit.trainer.job import Job, Progress
-from cockpit.trainer.order import micro_batches
 from cockpit.trainer.reporting import Reports
 from cockpit.trainer.sampling import complete
 from cockpit.trainer.saver import SAVE_RETRY_SECONDS, Saver, nonfinite
@@ -48,6 +47,7 @@ class Loop:
         self._reports = reports
         self._eval_every = self.plan.in_updates(self.plan.steps_per_eval)
         self._save_every = self.plan.in_updates(self.plan.save_every)
+        self._loss = chunked_loss.verified(job.model, self.plan.loss_chunks)
         self._step = self._new_step()
         self._saver = Saver(job, progress)
         self.finishing = False
@@ -134,7 +134,8 @@ class Loop:
 
     def _new_step(self) -> UpdateStep:
         job = self.job
-        return UpdateStep(job.model, job.optimizer, job.ranks, job.plan.clear_cache_threshold)
+        threshold = job.plan.clear_cache_threshold
+        return UpdateStep(job.model, job.optimizer, job.ranks, threshold, self._loss)
 
     def _phase(self, phase: Phase) -> None:
         self.job.emit(PhaseChanged(phase=phase))
@@ -168,13 +169,10 @@ class Loop:
         return 0 < patience <= self.progress.patience.stale
 
     def _train_one(self) -> None:
-        job, plan, ranks = self.job, self.plan, self.job.ranks
+        job = self.job
         start = time.perf_counter()
         examples = job.order.examples(self.progress.update)
-        result = self._step(
-            make_batch(job.data.train, part, plan.max_seq_length)
-            for part in micro_batches(examples, plan.batch_size, ranks.rank, ranks.size)
-        )
+        result = self._step(update_batches(job.data.train, examples, self.plan, job.ranks))
         seconds = time.perf_counter() - start
         if not (math.isfinite(result.loss) and math.isfinite(result.grad_norm)):
             raise nonfinite(
@@ -215,6 +213,7 @@ class Loop:
             self.job.ranks,
             self._control.stop_requested,
             self.plan.clear_cache_threshold,
+            self._loss,
         )
 
     def _sample_prompts(self) -> None:

@@ -61,7 +61,7 @@ class Order:
 def micro_batches(
     examples: Indices, batch_size: int, rank: int = 0, ranks: int = 1
 ) -> list[Indices]:
-    """An update's examples as the micro-batches of one rank, in order."""
+    """An update's examples, or their rows, as the micro-batches of one rank, in order."""
     return [
         examples[start : start + batch_size][rank::ranks]
         for start in range(0, len(examples), batch_size)

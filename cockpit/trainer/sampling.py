@@ -8,7 +8,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.generate import stream_generate
 
-from cockpit.trainer.evaluate import inference
+from cockpit.trainer.inference import inference
 
 MAX_TOKENS = 64
 

@@ -10,8 +10,8 @@ import mlx.core as mx
 from cockpit.core.checkpoint_state import TrainerState
 from cockpit.core.events import Checkpointed, Note, PhaseChanged
 from cockpit.trainer import checkpoint, disk, resume
-from cockpit.trainer.evaluate import random_state
 from cockpit.trainer.failures import Failure
+from cockpit.trainer.inference import random_state
 from cockpit.trainer.job import Job, Progress
 
 SAVE_RETRY_SECONDS = 2.0
@@ -63,7 +63,7 @@ def _save(job: Job, progress: Progress, reason: str) -> bool:
     Raises NoRoom if the disk is full, and Failure rather than save weights that are not finite.
     Only rank 0 writes.
     """
-    arrays = resume.arrays(job.model, job.optimizer)
+    arrays = resume.arrays(job.model, job.optimizer, job.kept)
     weights = arrays[checkpoint.ADAPTERS_NAME]
     _refuse_nonfinite(weights, progress.update, progress.saved_update)
     if not job.ranks.first:
@@ -71,7 +71,7 @@ def _save(job: Job, progress: Progress, reason: str) -> bool:
         return True
     job.emit(PhaseChanged(phase="saving", detail=reason))
     start = time.perf_counter()
-    config = {checkpoint.CONFIG_NAME: resume.adapter_config(job.plan)}
+    config = {checkpoint.CONFIG_NAME: resume.adapter_config(job.plan, job.kept)}
     try:
         path = checkpoint.write(
             job.run, progress.update, arrays, config, lambda files: _state(job, progress, files)
@@ -102,7 +102,7 @@ def _save(job: Job, progress: Progress, reason: str) -> bool:
 
 def _size_bytes(job: Job) -> int:
     """What a checkpoint takes, but for a few kilobytes of descriptions."""
-    groups = resume.arrays(job.model, job.optimizer).values()
+    groups = resume.arrays(job.model, job.optimizer, job.kept).values()
     return sum(array.nbytes for group in groups for array in group.values())
 
 
@@ -130,6 +130,7 @@ def _state(job: Job, progress: Progress, files: dict[str, str]) -> dict[str, Any
         device=job.device,
         versions=resume.versions(),
         files=files,
+        adapted_layers=job.kept.layers,
     ).model_dump(mode="json")
 
 

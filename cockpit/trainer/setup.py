@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlx.core as mx
+import mlx.nn as nn
+import mlx.optimizers as optim
 from mlx.utils import tree_flatten
 from mlx_lm.utils import maybe_set_recommended_wired_limit
 
@@ -48,16 +51,11 @@ def build(
     examples = data.load(plan, loaded.tokenizer, progress_detail)
     content = _content(folder, plan, examples)
     request = resume.asked_for(attempt)
-    fresh = loading.prepare(loaded.model, plan, adapter=request is None)
-    progress, notes = Progress(iters=plan.iters), []
-    optimizer_ = optimizer.build(plan)
-    if request is not None:
-        checkpoint = resume.folder_of(run, request)
-        state = resume.read(checkpoint)
-        notes = resume.check(state, plan, content, device, checkpoint)
-        progress = progress_of(state, plan, request)
-        optimizer_ = optimizer.build(plan, progress.held_learning_rate)
-        resume.restore(checkpoint, state, loaded.model, optimizer_)
+    if request is None:
+        start = _begin(loaded.model, plan)
+    else:
+        start = _go_on(run, request, loaded.model, plan, content, device)
+    progress = start.progress
     if ranks.rank:
         # The same weights everywhere, other dropout masks on each rank.
         mx.random.seed((ranks.rank << 32) + plan.seed + progress.update)
@@ -69,7 +67,8 @@ def build(
         plan=plan,
         model=loaded.model,
         tokenizer=loaded.tokenizer,
-        optimizer=optimizer_,
+        kept=start.kept,
+        optimizer=start.optimizer,
         data=examples,
         content=content,
         device=device,
@@ -78,9 +77,55 @@ def build(
         emit=emit,
     )
     _announce(job, loaded)
-    for note in (*_notes(job, loaded), *_start_notes(job, progress, fresh, notes)):
+    for note in (*_notes(job, loaded), *start.notes):
         emit(note)
     return job, progress
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What the first update of an attempt finds, beside the model that was made ready for it."""
+
+    kept: loading.Kept
+    optimizer: optim.Optimizer
+    progress: Progress
+    notes: list[Note]
+
+
+def _begin(model: nn.Module, plan: RunPlan) -> _Start:
+    kept = loading.prepare(model, plan)
+    fresh = loading.start_from_adapter(model, plan, kept)
+    notes = []
+    if plan.resume_adapter_file:
+        message = (
+            f"Weights only from {plan.resume_adapter_file}: optimizer, position in the data and "
+            "random state start fresh."
+        )
+        notes.append(Note(message=message))
+    if fresh:
+        message = f"{fresh} adapter arrays are not in {plan.resume_adapter_file}; they start fresh."
+        notes.append(Note(level="warning", message=message))
+    return _Start(kept, optimizer.build(plan), Progress(iters=plan.iters), notes)
+
+
+def _go_on(
+    run: RunDir,
+    request: ResumeRequest,
+    model: nn.Module,
+    plan: RunPlan,
+    content: resume.Content,
+    device: str,
+) -> _Start:
+    folder = resume.folder_of(run, request)
+    state = resume.read(folder)
+    changed = resume.check(state, plan, content, device, folder, len(model.layers))
+    kept = loading.prepare(model, plan, state.kept_layers)
+    progress = progress_of(state, plan, request)
+    optimizer_ = optimizer.build(plan, progress.held_learning_rate)
+    resume.restore(folder, state, model, optimizer_, kept)
+    notes = [Note(message=f"Resumed from the checkpoint at update {progress.update}.")]
+    notes += [Note(level="warning", message=f"Unlike before: {change}.") for change in changed]
+    return _Start(kept, optimizer_, progress, notes)
 
 
 def progress_of(
@@ -139,7 +184,7 @@ def _announce(job: Job, loaded: loading.Loaded) -> None:
             train_examples=len(train),
             valid_examples=len(job.data.valid),
             test_examples=len(job.data.test),
-            truncated_examples=train.truncated(plan.max_seq_length),
+            truncated_examples=train.truncated(plan),
             longest_tokens=train.longest,
         )
     )
@@ -149,12 +194,18 @@ def _notes(job: Job, loaded: loading.Loaded) -> Iterator[Note]:
     plan, train = job.plan, job.data.train
     cast = ", the fast one on this CPU" if loading.casts_to_float32() else ""
     yield Note(message=f"Training in {loaded.dtype}{cast}.")
-    if truncated := train.truncated(plan.max_seq_length):
+    if truncated := train.truncated(plan):
         yield Note(
             level="warning",
             message=f"{truncated:,} of {len(train):,} examples are longer than max_seq_length "
             f"({plan.max_seq_length}) and are cut; the longest has {train.longest:,} tokens.",
             remedy="Raise max_seq_length, or split long examples.",
+        )
+    elif long := train.long(plan.max_seq_length):
+        yield Note(
+            message=f"{long:,} of {len(train):,} examples are longer than max_seq_length "
+            f"({plan.max_seq_length}) and go through in pieces; the longest has "
+            f"{train.longest:,} tokens."
         )
     if train.left_out:
         yield Note(
@@ -168,24 +219,4 @@ def _notes(job: Job, loaded: loading.Loaded) -> Iterator[Note]:
             level="warning",
             message="There is no validation data: overfitting will not be seen.",
             remedy="Add valid.jsonl to the data folder.",
-        )
-
-
-def _start_notes(job: Job, progress: Progress, fresh: int, changed: list[str]) -> Iterator[Note]:
-    """What the run starts from, when it is not from nothing."""
-    plan = job.plan
-    if progress.update:
-        yield Note(message=f"Resumed from the checkpoint at update {progress.update}.")
-    elif plan.resume_adapter_file:
-        yield Note(
-            message=f"Weights only from {plan.resume_adapter_file}: optimizer, position in the "
-            "data and random state start fresh."
-        )
-    for change in changed:
-        yield Note(level="warning", message=f"Unlike before: {change}.")
-    if fresh:
-        yield Note(
-            level="warning",
-            message=f"{fresh} adapter arrays are not in {plan.resume_adapter_file}; they start "
-            "fresh.",
         )

@@ -11,8 +11,8 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 from mlx.utils import tree_map, tree_reduce
-from mlx_lm.tuner.trainer import default_loss
 
+from cockpit.trainer.chunked_loss import WHOLE, Loss
 from cockpit.trainer.ranks import Ranks
 
 # (tokens by example and position, [offset, length] by example)
@@ -42,7 +42,12 @@ class UpdateStep:
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: optim.Optimizer, ranks: Ranks, clear_cache_above: int = 0
+        self,
+        model: nn.Module,
+        optimizer: optim.Optimizer,
+        ranks: Ranks,
+        clear_cache_above: int = 0,
+        loss: Loss = WHOLE,
     ):
         self._clear_cache_above = clear_cache_above
         self._optimizer = optimizer
@@ -51,27 +56,27 @@ class UpdateStep:
         optimizer.init(model.trainable_parameters())
         self.state = [model.state, optimizer.state, mx.random.state]
         compiled = partial(mx.compile, inputs=self.state, outputs=self.state)
-        mean_and_grad = nn.value_and_grad(model, default_loss)
-        sum_and_grad = nn.value_and_grad(model, _token_sum)
+        mean_and_grad = nn.value_and_grad(model, loss.mean)
+        sum_and_grad = nn.value_and_grad(model, loss.total)
 
         def whole(batch: mx.array, lengths: mx.array) -> tuple[mx.array, ...]:
-            (loss, tokens), gradient = mean_and_grad(model, batch, lengths)
+            (_, mean, tokens), gradient = mean_and_grad(model, batch, lengths)
             optimizer.update(model, gradient)
-            return loss, tokens, _norm(gradient)
+            return mean, tokens, _norm(gradient)
 
         def part(batch: mx.array, lengths: mx.array, before: Any) -> Any:
-            (loss, tokens), gradient = sum_and_grad(model, batch, lengths)
-            sums = (loss, tokens, gradient)
+            (_, total, tokens), gradient = sum_and_grad(model, batch, lengths)
+            sums = (total, tokens, gradient)
             return sums if before is None else tree_map(lambda a, b: a + b, before, sums)
 
         def last(batch: mx.array, lengths: mx.array, before: Any) -> tuple[mx.array, ...]:
-            loss, tokens, gradient = part(batch, lengths, before)
-            loss, tokens = ranks.sum(loss), ranks.sum(tokens)
+            total, tokens, gradient = part(batch, lengths, before)
+            total, tokens = ranks.sum(total), ranks.sum(tokens)
             gradient = tree_map(
                 lambda g: (g / tokens).astype(g.dtype), ranks.sum_gradients(gradient)
             )
             optimizer.update(model, gradient)
-            return loss / tokens, tokens, _norm(gradient)
+            return total / tokens, tokens, _norm(gradient)
 
         self.whole = compiled(whole)
         self.part = compiled(part)
@@ -98,11 +103,6 @@ class UpdateStep:
     def _clear_cache(self) -> None:
         if mx.get_cache_memory() > self._clear_cache_above:
             mx.clear_cache()
-
-
-def _token_sum(model: nn.Module, batch: mx.array, lengths: mx.array) -> tuple[mx.array, mx.array]:
-    loss, tokens = default_loss(model, batch, lengths)
-    return loss * tokens, tokens
 
 
 def _norm(gradient: Any) -> mx.array:

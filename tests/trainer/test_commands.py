@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from cockpit.core import events as ev
+from cockpit.system import jsonl
+from cockpit.trainer.commands import Inbox
 from tests.trainer.conftest import Training
 
 Prepare = Callable[..., Training]
@@ -97,6 +100,38 @@ def test_what_is_damaged_repeated_or_old_is_not_obeyed(prepare: Prepare) -> None
     training_goes_on = len(second.losses) + 3
     second.until(lambda: len(second.losses) >= training_goes_on)
     assert [e.id for e in second.events(ev.Acknowledged)] == ["twice"]
+
+
+@pytest.mark.parametrize("before", [None, b"", b'{"id": "hal'])
+def test_what_comes_after_the_first_look_is_obeyed_whatever_the_clock_says(
+    tmp_path: Path, before: bytes | None
+) -> None:
+    path = tmp_path / "control.jsonl"
+    if before is not None:
+        path.write_bytes(before)
+    inbox = Inbox(path, since=1000.0)
+    assert inbox.next() is None
+    jsonl.append(path, ev.Command(id="pause", action="pause", t=1.0).line())
+    jsonl.append(path, ev.Command(id="stop", action="stop", t=2.0).line() * 2)
+    assert inbox.stop_waiting
+    assert [command and command.id for command in (inbox.next(), inbox.next(), inbox.next())] == [
+        "pause", "stop", None,
+    ]  # fmt: skip
+
+
+def test_what_was_asked_of_an_earlier_attempt_is_not_obeyed_even_if_it_is_long(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "control.jsonl"
+    old = (ev.Command(id=f"old{i}", action="sample", prompt="x" * 99, t=1.0) for i in range(12_000))
+    path.write_bytes(b"".join(command.line() for command in old))
+    assert path.stat().st_size > jsonl.CHUNK_BYTES
+    inbox = Inbox(path, since=1000.0)
+    assert inbox.next() is None
+    # Whoever replaces the file by an older copy of it repeats nothing.
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert inbox.next() is None
 
 
 def test_a_stop_breaks_off_a_long_validation(prepare: Prepare, tmp_path: object) -> None:

@@ -35,6 +35,10 @@ MATRIX: dict[str, dict[str, Any]] = {
         "optimizer": "adafactor", "lr_schedule": LINEAR, "lora_parameters": DROPOUT,
         "grad_checkpoint": True,
     },
+    "lora-adamw-linear-warmup-dropout": {
+        "optimizer": "adamw", "lr_schedule": LINEAR | {"warmup": 2}, "lora_parameters": DROPOUT
+    },
+    "lora-adamw-steps": {"optimizer": "adamw", "lr_schedule": STEPS},
     "dora-adam-exponential-dropout": {
         "fine_tune_type": "dora", "lr_schedule": EXPONENTIAL, "lora_parameters": DROPOUT
     },
@@ -43,6 +47,10 @@ MATRIX: dict[str, dict[str, Any]] = {
         "grad_accumulation_steps": 3, "batch_size": 1,
     },
     "dora-muon-linear": {"fine_tune_type": "dora", "optimizer": "muon", "lr_schedule": LINEAR},
+    "dora-adafactor-steps-dropout": {
+        "fine_tune_type": "dora", "optimizer": "adafactor", "lr_schedule": STEPS,
+        "lora_parameters": DROPOUT,
+    },
     "full-adam-cosine": {"fine_tune_type": "full", "lr_schedule": COSINE},
     "full-adamw-steps-accumulation": {
         "fine_tune_type": "full", "optimizer": "adamw", "lr_schedule": STEPS,

@@ -15,8 +15,9 @@ from mlx_lm.tuner.callbacks import TrainingCallback
 
 from cockpit.core.plan import RunPlan
 from cockpit.trainer import data, loading, optimizer
-from cockpit.trainer.batches import make_batch
-from cockpit.trainer.order import Order, micro_batches
+from cockpit.trainer.batches import update_batches
+from cockpit.trainer.order import Order
+from cockpit.trainer.ranks import Ranks
 from tests.trainer.conftest import WORDS, Training, write_data
 
 Prepare = Callable[..., Training]
@@ -41,8 +42,7 @@ def mlx_lm_losses(plan: RunPlan, folder: Path) -> Losses:
 
     def batches(**_: Any) -> Iterator[tuple[mx.array, mx.array]]:
         for update in range(plan.updates):
-            for part in micro_batches(order.examples(update), plan.batch_size):
-                yield make_batch(train, part, plan.max_seq_length)
+            yield from update_batches(train, order.examples(update), plan, Ranks())
 
     heard = Losses()
     mlx_lm_trainer.train(
