@@ -23,6 +23,7 @@ ACTIVE: frozenset[str] = frozenset({"starting", "running", "paused", "stopping"}
 
 RECENT_SAMPLES = 600
 RECENT_NOTES = 200
+RECENT_SPEEDS = 400
 RECENT_CHECKPOINTS = 1000
 RECENT_ANSWERS = 1000
 # Sampled texts: the first ones show where the run came from, the newest where it is.
@@ -55,6 +56,8 @@ class RunState:
     losses: list[tuple[int, float]] = field(default_factory=list)
     learning_rates: list[tuple[int, float]] = field(default_factory=list)
     grad_norms: list[tuple[int, float]] = field(default_factory=list)
+    # Tokens per second of the newest updates.
+    speeds: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=RECENT_SPEEDS))
     validations: list[ev.Validated] = field(default_factory=list)
     test: ev.Tested | None = None
     checkpoints: list[ev.Checkpointed] = field(default_factory=list)
@@ -154,6 +157,7 @@ def _apply_update(state: RunState, event: ev.Updated) -> None:
         state.grad_norms.append((event.update, event.grad_norm))
     _thin_curves(state)
     state.recent_speeds.append((event.seconds, event.tokens))
+    state.speeds.append((event.update, event.tokens_per_second))
     state.peak_bytes = max(state.peak_bytes or 0, event.peak_bytes)
     if state.status == "starting":
         state.status = "running"
@@ -219,6 +223,7 @@ def begin_attempt(state: RunState, attempt: int) -> None:
     state.trainer = state.end = state.diagnosis = state.ended_at = None
     state.guard = state.refused = None
     state.recent_speeds = deque(maxlen=state.recent_speeds.maxlen)
+    state.speeds.clear()
 
 
 def _forget_after(state: RunState, update: int) -> None:
@@ -269,7 +274,9 @@ def _apply_end(state: RunState, event: ev.Ended | ev.TrainerExited | ev.Supervis
 def _apply_recovery(state: RunState, event: ev.Guarded | ev.Recovered | ev.RecoveryRefused) -> None:
     match event:
         case ev.Guarded():
-            state.guard = event
+            # A later warning does not undo that it was stopped.
+            if state.guard is None or state.guard.level != "stop":
+                state.guard = event
         case ev.RecoveryRefused():
             state.refused = event
         case ev.Recovered():

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cockpit.core import events as ev
+from cockpit.core.concerns import Concern
 from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RunState
 from cockpit.core.samples import MemorySample
@@ -60,6 +61,9 @@ class RunView:
     plan: RunPlan | None = None
     forecast: Forecast = Forecast()
     log: tuple[str, ...] = ()
+    # It ended for a reason that another plan can cure.
+    recoverable: bool = False
+    concerns: tuple[Concern, ...] = ()
 
     @property
     def share_done(self) -> float | None:
@@ -100,6 +104,7 @@ class RunView:
         return (
             state.status, state.phase, state.last_event_at, state.update, len(state.losses),
             len(state.memory), len(state.notes), len(state.acknowledged), state.attempt, self.log,
+            self.recoverable, self.concerns, len(state.recoveries), state.guard, state.refused,
         )  # fmt: skip
 
     def frozen(self) -> RunView:

@@ -18,7 +18,7 @@ from cockpit.system import jsonl, process, run_dir
 from cockpit.system.run_dir import RunDir
 from cockpit.ui.app import CockpitApp
 
-GIVE_UP_SECONDS = 20.0
+GIVE_UP_SECONDS = 60.0
 SMALL = (80, 24)
 
 
@@ -86,10 +86,10 @@ def living_run(updates: int = 20) -> RunDir:
 
 @asynccontextmanager
 async def opened(
-    start: object = "choose", size: tuple[int, int] = SMALL
+    start: object = "choose", size: tuple[int, int] = SMALL, plan: RunPlan | None = None
 ) -> AsyncIterator[Pilot[None]]:
-    """The interface in a terminal of that size, past its first paint."""
-    app = CockpitApp(start)  # type: ignore[arg-type]
+    """The interface in a terminal of that size, past its first paint; the form with ``plan``."""
+    app = CockpitApp(start, plan)  # type: ignore[arg-type]
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: len(app.screen_stack) > 1)
         yield pilot

@@ -252,3 +252,20 @@ async def test_a_plan_name_is_part_of_the_headline() -> None:
     async with opened(run) as pilot:
         await until_shown(pilot, "pirates")
         assert run.name in screen_text(pilot)
+
+
+async def test_a_spike_is_told_and_one_key_halves_the_rate() -> None:
+    steady = [updated(i, 2.0 + 0.01 * (i % 3), learning_rate=1e-3) for i in range(1, 61)]
+    run = write_run([started(), ev.PhaseChanged(phase="training"), *steady])
+    async with opened(run) as pilot:
+        await until_shown(pilot, "● running")
+        assert "Act on it" not in screen_text(pilot)
+        for i in range(61, 67):
+            add_event(run, updated(i, 7.5, learning_rate=1e-3))
+        await until_shown(pilot, "! The loss spiked", "a acts on it")
+        await pilot.press("a")
+        await until_shown(pilot, "Learning rate 0.0005?", "Halve the learning rate")
+        await pilot.press("enter")
+        await until(pilot, run.control.exists)
+    (command,) = commands(run)
+    assert (command.action, command.value) == ("set_learning_rate", 5e-4)

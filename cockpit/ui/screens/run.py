@@ -11,12 +11,15 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from cockpit.core import format as fmt
+from cockpit.core.concerns import concerns
 from cockpit.core.events import Action, Command
 from cockpit.core.plan import RunPlan
+from cockpit.core.run_state import RunState
 from cockpit.errors import CockpitError
 from cockpit.system import control
 from cockpit.system.observe import RunWatcher
 from cockpit.system.run_dir import RunDir
+from cockpit.ui import recovering
 from cockpit.ui.screens.base import CockpitScreen
 from cockpit.ui.screens.dialogs import Question, TextDialog
 from cockpit.ui.view import Forecast, RunView, last_word
@@ -54,12 +57,14 @@ class RunScreen(CockpitScreen):
         Binding("p", "pause", "Pause", tooltip="Pause between two updates"),
         Binding("p", "resume", "Resume", tooltip="Go on after a pause"),
         Binding("R", "resume_run", "Resume", tooltip="Go on from the newest whole checkpoint"),
+        Binding("R", "recover_run", "Recover", tooltip="What happened, and the ways on"),
         Binding("s", "stop", "Stop", tooltip="Checkpoint and stop; again to insist"),
         Binding("c", "checkpoint", "Checkpoint", tooltip="Write a checkpoint now"),
         Binding("v", "validate", "Validate", tooltip="Measure the validation loss now"),
         Binding("t", "sample", "Try", tooltip="Answer the sample prompts with today's weights"),
         Binding("l", "turn", "Log/samples", tooltip="Log, samples, notes"),
-        Binding("e", "explain", "Explain", tooltip="How it ended, in full; can be copied"),
+        Binding("a", "act", "Act on it", tooltip="Do what is advised, after a question"),
+        Binding("e", "explain", "Explain", tooltip="What is wrong or how it ended, in full"),
         Binding("d,escape", "detach", "Detach", tooltip="Leave this run alone, training goes on"),
     ]
 
@@ -72,6 +77,7 @@ class RunScreen(CockpitScreen):
         self._plan: RunPlan | None = None
         self._forecast = Forecast()
         self._polling = False
+        self._recoverable: bool | None = None
         self._asked: dict[str, Action] = {}
 
     def compose(self) -> ComposeResult:
@@ -111,7 +117,24 @@ class RunScreen(CockpitScreen):
             self._attempt_read = state.attempt
             self._read_plan()
         log = tuple(self._watcher.log_tail(LOG_LINES))
-        return RunView(self.run.name, state, self._plan, self._forecast, log)
+        return RunView(
+            self.run.name,
+            state,
+            self._plan,
+            self._forecast,
+            log,
+            self._is_recoverable(state),
+            concerns(state),
+        )
+
+    def _is_recoverable(self, state: RunState) -> bool:
+        """Looked up once an attempt, after its end: it reads the log."""
+        if state.active:
+            self._recoverable = None
+            return False
+        if self._recoverable is None:
+            self._recoverable = recovering.wants_recovery(self.run, state)
+        return self._recoverable
 
     def _read_plan(self) -> None:
         attempts = self.run.attempts()
@@ -123,7 +146,7 @@ class RunScreen(CockpitScreen):
 
     def _show(self, view: RunView) -> None:
         before = self.view
-        changed = (view.state.status, view.can_resume) != (before.state.status, before.can_resume)
+        changed = _offers(view) != _offers(before)
         self.view = view
         for widget in self._panels():
             widget.update_view(view)
@@ -147,22 +170,26 @@ class RunScreen(CockpitScreen):
         if action in WHEN and not self.view.state.active:
             return False
         if action == "resume_run":
-            return self.view.can_resume
+            return self.view.can_resume and not self.view.recoverable
+        if action == "recover_run":
+            return self.view.recoverable
         if action == "resume":
             return status == "paused"
         if action == "pause":
             return False if status == "paused" else (True if status in WHEN[action] else None)
+        if action == "act":
+            return bool(self.view.concerns) and self.view.concerns[0].act != "explain"
         if action == "explain":
-            return last_word(self.view) is not None
+            return bool(self.view.concerns) or last_word(self.view) is not None
         return True if action not in WHEN or status in WHEN[action] else None
 
     @work(thread=True, group="command")
-    def _send(self, action: Action) -> None:
+    def _send(self, action: Action, value: float | None = None) -> None:
         def asked(command: Command) -> None:
             self._asked[command.id] = action
             self.cockpit.say(f"{action}: asked for, after this update")
 
-        self.attempt(lambda: control.send(self.run, action, sender=SENDER), asked)
+        self.attempt(lambda: control.send(self.run, action, value=value, sender=SENDER), asked)
 
     @work(thread=True, group="command")
     def _stop(self) -> None:
@@ -192,13 +219,32 @@ class RunScreen(CockpitScreen):
     def action_resume_run(self) -> None:
         self.offer_to_resume(self.run)
 
+    def action_recover_run(self) -> None:
+        self.recover(self.run)
+
     def resumed(self, run: RunDir) -> None:
         self.cockpit.say("Resumed: the next attempt starts.")
 
     def action_turn(self) -> None:
         self.query_one(Journal).turn()
 
+    def action_act(self) -> None:
+        """Does what the most urgent concern advises."""
+        found = self.view.concerns[0]
+        text = f"{found.evidence}\n\n{found.remedy}"
+        if found.act == "stop":
+            self.ask(Question(f"{found.title}. Stop?", f"{text}\n\n{STOP_TEXT}"), self._stop)
+        elif (rate := found.value) is not None:
+            title = f"{found.title}. Learning rate {fmt.scientific(rate)}?"
+            self.ask(Question(title, text), lambda: self._send("set_learning_rate", rate))
+
     def action_explain(self) -> None:
+        if self.view.concerns:
+            said = "\n\n".join(
+                f"! {c.title}\n  {c.evidence}\n  → {c.remedy}" for c in self.view.concerns
+            )
+            self.app.push_screen(TextDialog("What looks wrong", said))
+            return
         word = last_word(self.view)
         if word is None:
             return
@@ -213,3 +259,8 @@ class RunScreen(CockpitScreen):
             name = fmt.plain(self.run.name)
             self.cockpit.say(f"Detached. Training goes on: enter, or cockpit attach {name}")
         self.cockpit.action_runs()
+
+
+def _offers(view: RunView) -> tuple[object, ...]:
+    """What decides which keys work."""
+    return view.state.status, view.can_resume, view.recoverable, view.concerns

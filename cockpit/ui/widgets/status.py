@@ -62,12 +62,28 @@ def message(view: RunView) -> Line:
         role: Role = "bad" if view.state.status == "failed" else "label"
         detail = ": ".join(part for part in (title, said) if part)
         return line((detail, role), (f" → {remedy}" if remedy else "", "label"))
+    if view.concerns:
+        found = view.concerns[0]
+        key, does = ("e", "explains") if found.act == "explain" else ("a", "acts on it")
+        return line(
+            (f"! {found.title} ", "warn"),
+            (key, "accent"),
+            f" {does}",
+            (f": {found.evidence}", "label"),
+        )
     note = worst_note(view)
     if note is not None and (view.state.active or note.level != "info"):
         sign = "" if note.level == "info" else "! "
         text = fmt.plain(note.message) + (f" → {fmt.plain(note.remedy)}" if note.remedy else "")
         return line((sign + text, NOTE_ROLE[note.level]))
     return ()
+
+
+def way_on(view: RunView) -> str:
+    """What the key that goes on would do; empty if nothing can go on."""
+    if view.recoverable:
+        return "shows the ways on"
+    return "resumes it" if view.can_resume else ""
 
 
 def _times(view: RunView) -> Line:
@@ -80,7 +96,7 @@ def _times(view: RunView) -> Line:
 def progress_line(view: RunView, width: int) -> Line:
     state = view.state
     done = f" {fmt.count(state.update)} of {fmt.count(state.updates)} updates "
-    offer = line("· ", ("R", "accent"), " resumes it ") if view.can_resume else ()
+    offer = line("· ", ("R", "accent"), f" {way_on(view)} ") if way_on(view) else ()
     share = view.share_done
     end = f"{fmt.percent(share):>5} "
     room = max(4, width - len(done) - len(end) - width_of(offer) - 1)
