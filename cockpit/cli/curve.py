@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 from cockpit.core.run_state import RunState
 
@@ -23,6 +25,25 @@ def plotted(state: RunState) -> str | None:
         updates = [validation.update for validation in state.validations]
         losses = [validation.loss for validation in state.validations]
         plotext.scatter(updates, losses, label="validation", marker="x")
+    return _drawn(plotext)
+
+
+def overlaid(curves: Sequence[tuple[str, Sequence[tuple[int, float]]]]) -> str | None:
+    """Several curves in one plot, each drawn with its own one-letter label; None without any."""
+    shown = [(label, points) for label, points in curves if len(points) > 1]
+    if not shown:
+        return None
+    import plotext
+
+    width = min(100, shutil.get_terminal_size((80, 24)).columns)
+    plotext.clear_figure()
+    plotext.plotsize(width, 18)
+    for label, points in shown:
+        plotext.plot(*zip(*points, strict=True), label=label, marker=label)
+    return _drawn(plotext)
+
+
+def _drawn(plotext: Any) -> str:
     plotext.xlabel("update")
     plotext.title("loss")
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ

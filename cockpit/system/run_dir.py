@@ -167,7 +167,9 @@ def all_runs() -> list[RunDir]:
     folder = runs_folder()
     if not folder.is_dir():
         return []
-    found = [RunDir(p) for p in folder.iterdir() if any((p / part).exists() for part in _PARTS)]
+    # A name that starts with a dot is a run that is being removed.
+    shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    found = [RunDir(p) for p in shown if any((p / part).exists() for part in _PARTS)]
     return sorted(found, key=_age, reverse=True)
 
 

@@ -7,10 +7,12 @@ from cockpit.system.run_dir import RunDir
 from cockpit.ui.widgets.runs_table import RunsTable
 from tests.ui.conftest import (
     add_event,
+    demo_plan,
     living_run,
     opened,
     screen_text,
     started,
+    until,
     until_shown,
     updated,
     write_run,
@@ -117,3 +119,39 @@ async def test_a_new_run_appears_by_itself() -> None:
         run = finished_run()
         await until_shown(pilot, run.name)
         assert "No runs yet" not in screen_text(pilot)
+
+
+async def test_marked_runs_are_compared_side_by_side() -> None:
+    for rank in (8, 16):
+        plan = demo_plan(lora_parameters={"rank": rank})
+        curve = [updated(i, 4.0 - 0.05 * i * rank / 8) for i in range(1, 31)]
+        events = [started(), *curve, ev.Ended(status="completed", update=30)]
+        write_run(events, plan=plan)
+    async with opened("runs", size=(120, 40)) as pilot:
+        await until_shown(pilot, "✓ completed")
+        await pilot.press("c")
+        assert "Side by side" not in screen_text(pilot)
+        await pilot.press("space", "space", "c")
+        text = await until_shown(pilot, "Training loss", "Side by side", "rank=8", "rank=16")
+        assert "lora_parameters" in text and "train loss" in text
+        await pilot.press("l")
+        await until_shown(pilot, "No such losses were measured")
+        await pilot.press("escape")
+        await until_shown(pilot, "* 2")
+
+
+async def test_a_run_that_is_over_is_deleted_after_a_question() -> None:
+    doomed = write_run([started(), updated(1), ev.Ended(status="completed", update=1)])
+    kept = living_run()
+    async with opened("runs") as pilot:
+        await until_shown(pilot, "✓ completed", "● running")
+        await pilot.press("home", "X")
+        assert kept.path.is_dir(), "a living run is not deleted"
+        await pilot.press("end", "X")
+        await until_shown(pilot, f"Delete {doomed.name}?", "for good")
+        await pilot.press("escape", "X")
+        await until_shown(pilot, "for good")
+        await pilot.press("enter")
+        await until(pilot, lambda: not doomed.path.exists())
+        await until(pilot, lambda: "✓ completed" not in screen_text(pilot))
+    assert kept.path.is_dir()

@@ -11,7 +11,8 @@ from textual.binding import Binding, BindingType
 from cockpit.core import format as fmt
 from cockpit.core.run_state import ACTIVE
 from cockpit.errors import CockpitError
-from cockpit.system import control, observe, run_dir
+from cockpit.system import control, launcher, observe, removal, run_dir
+from cockpit.system.comparison import FEWEST, MOST
 from cockpit.system.home import runs_folder
 from cockpit.system.run_dir import RunDir
 from cockpit.system.summary import RunSummary, digest
@@ -40,6 +41,11 @@ class RunsScreen(CockpitScreen):
         Binding("s", "stop", "Stop", tooltip="Checkpoint and stop; again to insist"),
         Binding("R", "resume_run", "Resume", tooltip="Go on from the newest whole checkpoint"),
         Binding("o", "show", "Show", tooltip="Its plan and all that is known"),
+        Binding("space", "mark", "Mark", tooltip="Mark a run, to compare it with others"),
+        Binding("c", "compare", "Compare", tooltip="The marked runs side by side"),
+        Binding(
+            "X,delete", "delete", "Delete", tooltip="Remove a run that is over, after a question"
+        ),
     ]
 
     def __init__(self) -> None:
@@ -85,21 +91,36 @@ class RunsScreen(CockpitScreen):
     @on(CursorList.Chosen, "#runs")
     def action_attach(self) -> None:
         if (summary := self._selected) is not None:
-            self.cockpit.show_run(_folder(summary))
+            run = _folder(summary)
+            self._replace_dead_supervisor(run)
+            self.cockpit.show_run(run)
+
+    @work(thread=True, group="attach")
+    def _replace_dead_supervisor(self, run: RunDir) -> None:
+        """Takes a Python start if it is needed, while the run is shown already."""
+
+        def told(replaced: bool) -> None:
+            if replaced:
+                self.cockpit.say("Its supervisor had died; a new one watches over it.")
+
+        self.attempt(lambda: launcher.replace_dead_supervisor(run), told)
 
     @property
     def _selected(self) -> RunSummary | None:
         return self.query_one(RunsTable).selected
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action not in ("attach", "stop", "show", "resume_run"):
+        if action == "compare":
+            marked = len(self.query_one(RunsTable).marked) if self.is_mounted else 0
+            return True if FEWEST <= marked <= MOST else None
+        if action not in ("attach", "stop", "show", "resume_run", "mark", "delete"):
             return True
         summary = self._selected if self.is_mounted else None
         if action == "resume_run":
             return summary is not None and can_resume(summary.status)
         if summary is None or (action == "stop" and summary.status not in ACTIVE):
             return None
-        return True
+        return None if action == "delete" and summary.status in ACTIVE else True
 
     def action_stop(self) -> None:
         if (summary := self._selected) is None:
@@ -111,6 +132,33 @@ class RunsScreen(CockpitScreen):
     @work(thread=True, group="command")
     def _stop(self, run: RunDir) -> None:
         self.attempt(lambda: control.stop(run, sender=SENDER), lambda said: self.cockpit.say(said))
+
+    def action_mark(self) -> None:
+        self.query_one(RunsTable).mark()
+        self.refresh_bindings()
+
+    def action_compare(self) -> None:
+        from cockpit.ui.screens.compare import CompareScreen
+
+        table = self.query_one(RunsTable)
+        runs = [_folder(row.summary) for row in table.runs if row.summary.run in table.marked]
+        self.app.push_screen(CompareScreen(runs))
+
+    def action_delete(self) -> None:
+        if (summary := self._selected) is None:
+            return
+        run = _folder(summary)
+        text = f"{run.path}\n\nIts checkpoints, adapters and records are removed for good."
+        self.ask(Question(f"Delete {summary.run}?", text), lambda: self._delete(run))
+
+    @work(thread=True, group="command")
+    def _delete(self, run: RunDir) -> None:
+        def deleted(_: None) -> None:
+            self.query_one(RunsTable).marked.discard(run.name)
+            self.cockpit.say(f"Deleted {run.name}")
+            self._tick()
+
+        self.attempt(lambda: removal.delete(run), deleted)
 
     def action_resume_run(self) -> None:
         if (summary := self._selected) is not None:

@@ -81,17 +81,17 @@ def plot_lines(
     envelope: Envelope, marks: list[tuple[int, float]], axis: Axis, columns: int, rows: int
 ) -> list[Line]:
     """The plot with its y labels, its x axis and the x labels: ``rows + 2`` lines."""
-    labels = _y_labels(axis, rows)
+    labels = y_labels(axis, rows)
     diamonds = _diamonds(envelope, marks, axis, rows)
     lines = []
     for row, text in enumerate(draw(envelope.columns(), axis, columns, rows)):
         label, tick = (f"{labels[row]:>{LABEL_WIDTH}} ", "┤") if row in labels else ("", "│")
         head: Span = (label or " " * (LABEL_WIDTH + 1), "label")
         lines.append(line(head, (tick, "rule"), *_with_marks(text, diamonds.get(row, set()))))
-    return [*lines, *_x_axis(envelope.end, columns)]
+    return [*lines, *x_axis(envelope.end, columns)]
 
 
-def _y_labels(axis: Axis, rows: int) -> dict[int, str]:
+def y_labels(axis: Axis, rows: int) -> dict[int, str]:
     """Labels by row; where two ticks share a row, the lower one is left out."""
     labels: dict[int, str] = {}
     for tick in reversed(axis.ticks):
@@ -118,7 +118,7 @@ def _with_marks(text: str, cells: set[int]) -> list[Span]:
     return [*spans, (text[start:], "train")]
 
 
-def _x_axis(end: int, columns: int) -> list[Line]:
+def x_axis(end: int, columns: int) -> list[Line]:
     """The axis with its ticks, and under it their labels, with the unit at its start."""
     step = max(1, round(nice_step(end, max(2, columns // 10))))
     rule = ["─"] * columns

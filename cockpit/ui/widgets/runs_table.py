@@ -33,6 +33,7 @@ class RunsTable(CursorList):
         super().__init__(id=id)
         self.runs: list[RunRow] = []
         self.loaded = False
+        self.marked: set[str] = set()
 
     @property
     def total(self) -> int:
@@ -50,6 +51,13 @@ class RunsTable(CursorList):
         if chosen is not None and chosen.run in names:
             self.cursor = names.index(chosen.run)
         self.redraw()
+
+    def mark(self) -> None:
+        """Marks the run of the cursor, or takes its mark away, and goes to the next."""
+        if (chosen := self.selected) is not None:
+            self.marked ^= {chosen.run}
+            self.move_to(self.cursor + 1)
+            self.redraw()
 
     def head(self, width: int) -> Sequence[Line]:
         columns = pad("state", STATE) + pad("run", self._name_width(width - 2))
@@ -72,7 +80,8 @@ class RunsTable(CursorList):
             f"{fmt.gigabytes(summary.measured_peak_bytes):>{SIZE}}"
         )
         model = f"  {fmt.plain(summary.model or 'n/a')}" if width + 2 >= MODEL_FROM else ""
-        name = pad(shorten(fmt.plain(summary.run), name_width - 1), name_width)
+        mark = "* " if summary.run in self.marked else ""
+        name = pad(mark + shorten(fmt.plain(summary.run), name_width - 1 - len(mark)), name_width)
         return line(
             (pad(f"{glyph} {summary.status}", STATE), role), name, figures, (model, "label")
         )
