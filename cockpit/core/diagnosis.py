@@ -17,6 +17,8 @@ from cockpit.core.samples import MemorySample
 MEMORY_KINDS = frozenset({"allocation", "buffer_size", "memory_kill", "allocator"})
 
 NEAR_FULL = 0.9
+# macOS kills who holds most of the compressor's pages; half of RAM in it is near its end.
+COMPRESSOR_SHARE = 0.5
 EVIDENCE_LINES = 5
 
 _SMALLER = "Resume with a smaller batch, shorter sequences or fewer layers."
@@ -63,13 +65,14 @@ SIGNATURES: tuple[Signature, ...] = (
     _signature(
         "allocation",
         "The GPU ran out of memory",
-        r"cudaMalloc\w*\s*\(.*failed\s*:?\s*out of memory",
+        r"\bcu(?:da)?[A-Z]\w*\s*\(.*\bfailed\s*:?\s*out of memory",
         _SMALLER,
     ),
     _signature(
         "allocation",
         "Memory could not be allocated",
-        r"\[malloc(?:_or_wait)?\]\s*:?\s*unable to allocate|^MemoryError\b|std::bad_alloc",
+        r"\[(?:metal::)?malloc(?:_or_wait)?\]\s*:?\s*unable to allocate\s+\d+\s*bytes|"
+        r"^MemoryError\b|std::bad_alloc",
         _SMALLER,
     ),
     _signature(
@@ -81,19 +84,23 @@ SIGNATURES: tuple[Signature, ...] = (
     _signature(
         "gpu_timeout",
         "One piece of GPU work took too long",
-        r"caused gpu timeout|kIOGPUCommandBufferCallbackErrorTimeout",
+        r"caused gpu timeout|kIOGPUCommandBufferCallbackErrorTimeout|"
+        r"\bcu(?:da)?[A-Z]\w*\s*\(.*\bfailed\s*:?\s*the launch timed out",
         "Resume with shorter sequences or a smaller batch, so that each step is shorter.",
     ),
     _signature(
         "gpu_ignored",
         "The GPU refused work after earlier errors",
-        r"ignored\s*\(for causing prior/excessive gpu errors\)",
+        r"ignored\s*\(for causing prior/excessive gpu errors\)|"
+        r"discarded\s*\(victim of gpu error/recovery\)",
         _FREE_GPU,
     ),
     _signature(
         "disk_full",
         "The disk is full",
-        r"no space left on device|\[errno 28\]|\[errno 122\]|disk quota exceeded",
+        # Not the trainer's own line about events that wait while the training goes on.
+        r"^(?!.*training goes on).*(?:no space left on device|\[errno 28\]|\[errno 122\]|"
+        r"disk quota exceeded)",
         "Free some space, then resume.",
     ),
     _signature(
@@ -124,19 +131,25 @@ def diagnose(
     oom_kills_delta: int | None = None,
     signals_sent: Sequence[str] = (),
     address_space_bytes: int | None = None,
+    address_space_reasons: Sequence[str] = (),
+    hang: str | None = None,
 ) -> Diagnosis:
     """What a trainer that left no last word died of.
 
     ``exit_code`` as the shell counts it; ``signal`` by name. Both None: nobody could see the
     exit. ``samples`` are the last memory readings, oldest first; ``oom_kills_delta`` is how far
     the kernel's counter moved around the death; ``signals_sent`` are those that were sent on
-    request; ``address_space_bytes`` is the process limit (``ulimit -v``), None without one.
+    request; ``address_space_bytes`` is the process limit (``ulimit -v``), None without one, and
+    ``address_space_reasons`` say why it may have been reached. ``hang`` says what was seen of a
+    trainer that was ended because it hung after an error of the GPU.
     """
     case = _Case(
         known=_exit_evidence(exit_code, signal, oom_kills_delta, address_space_bytes)
         + _memory_evidence(samples[-1] if samples else None),
         log=tuple(line.strip() for line in log_tail if line.strip())[-EVIDENCE_LINES:],
     )
+    if hang is not None:
+        return _hung(case, hang, recognise(log_tail))
     if signal is not None and signal in signals_sent:
         return case.say("killed", "Stopped by force, as asked", _INTACT)
     # Exactly what the kernel counts; an unseen exit may have been its doing too.
@@ -148,13 +161,25 @@ def diagnose(
         return case.say(signature.kind, signature.title, signature.remedy, line)
     if signal is not None:
         counted = oom_kills_delta is not None and bool(samples)
-        return _by_signal(case, signal, memory_reasons(samples, address_space_bytes), counted)
+        pressed = memory_reasons(samples, address_space_bytes)
+        if signal == "SIGSEGV":
+            pressed = (*pressed, *address_space_reasons)
+        return _by_signal(case, signal, pressed, counted)
     if unseen:
         return case.say("unknown", "The trainer is gone and left no last word", _INTACT)
     if exception := _exception_line(log_tail):
         return case.say("error", "The trainer failed", "See train.log, then resume.", exception)
     title = f"The trainer ended with exit code {exit_code} and left no last word"
     return case.say("unknown", title, "See train.log. " + _INTACT)
+
+
+def _hung(case: _Case, hang: str, found: tuple[Signature, str] | None) -> Diagnosis:
+    """The cure is that of the error which came before."""
+    if found is None:
+        return case.say("hang", "The trainer hung after an error of the GPU", _FREE_GPU, hang)
+    signature, line = found
+    title = f"{signature.title}; the trainer then hung"
+    return case.say(signature.kind, title, signature.remedy, line, hang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +226,8 @@ def memory_reasons(
             sample.ram_used_bytes, sample.ram_total_bytes
         ):
             reasons.append("RAM and swap were full")
+        if _near(sample.compressed_bytes, sample.ram_total_bytes, COMPRESSOR_SHARE):
+            reasons.append("the memory compressor held half of RAM")
         # Address space is always more than what is resident, so a lower mark counts as near.
         if _near(sample.footprint_bytes, address_space_bytes, 0.6):
             reasons.append("the process was near its address space limit (ulimit -v)")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from cockpit.core.guard_settings import GuardSettings
 from cockpit.errors import CockpitError
 
 Backend = Literal["metal", "cuda", "cpu"]
@@ -36,7 +38,7 @@ _UNITS = {
     "TiB": 2**40,
 }
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
-_NAME = r"[a-z0-9][a-z0-9.-]*"
+NAME_PATTERN = r"[a-z0-9][a-z0-9.-]*"
 GIB = 2**30
 
 
@@ -82,7 +84,7 @@ class HardwareProfile(BaseModel):
         extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True
     )
 
-    name: str = Field(pattern=f"^{_NAME}$", exclude=True)
+    name: str = Field(pattern=f"^{NAME_PATTERN}$", exclude=True)
     title: str = Field(min_length=1, description="What people call the machine.")
     backend: Backend = Field(description="Where MLX computes: metal, cuda or cpu.")
     chip: str | None = Field(None, description="The processor's or GPU's own name.")
@@ -108,6 +110,9 @@ class HardwareProfile(BaseModel):
         None, gt=0, description="Published bandwidth in GB/s (10**9 bytes)."
     )
     cpu_cores: PositiveInt | None = Field(None, description="Cores a run may use.")
+    guard: GuardSettings = Field(
+        GuardSettings(), description="When the guard warns and stops; a [guard] table."
+    )
     notes: str = ""
     validated: bool = Field(False, description="Whether a run was measured on this machine.")
 
@@ -166,6 +171,13 @@ def parse_profile(text: str, name: str, source: str = "profile") -> HardwareProf
         raise CockpitError(
             "A hardware profile is not TOML", f"{source}: {error}", "Correct that line."
         ) from error
+    return profile_from(fields, name, source, text)
+
+
+def profile_from(
+    fields: Mapping[str, Any], name: str, source: str, text: str = ""
+) -> HardwareProfile:
+    """The profile of a file's fields. Raises CockpitError naming the field, and its line if any."""
     try:
         return HardwareProfile.model_validate({**fields, "name": name})
     except ValidationError as error:
@@ -176,7 +188,8 @@ def _explain(error: ValidationError, text: str, source: str) -> CockpitError:
     # A misspelt field is both unknown and missing: the unknown one is what was written.
     errors = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
     first = errors[0]
-    field = str(first["loc"][0]) if first["loc"] else ""
+    place = [str(part) for part in first["loc"]]
+    field = ".".join(place)
     reason = f"{field}: {first['msg']}" if field else first["msg"]
     remedy = f"Correct {field or 'the file'}; profiles/ in the project has examples."
     if field == "name":
@@ -186,10 +199,11 @@ def _explain(error: ValidationError, text: str, source: str) -> CockpitError:
         reason = f"{field} is missing"
         remedy = f"Add {field}; profiles/ in the project has examples."
     elif first["type"] == "extra_forbidden":
-        known = (f.alias or n for n, f in HardwareProfile.model_fields.items() if n != "name")
+        model = GuardSettings if len(place) > 1 else HardwareProfile
+        known = (f.alias or n for n, f in model.model_fields.items() if n != "name")
         reason = f"unknown field {field}"
         remedy = f"Remove it, or use one of: {', '.join(known)}."
-    line = _line_of(field, text)
+    line = _line_of(place[-1] if place else "", text)
     where = f"{source}, line {line}" if line else source
     return CockpitError(
         "A hardware profile cannot be used",
@@ -200,6 +214,6 @@ def _explain(error: ValidationError, text: str, source: str) -> CockpitError:
 
 def _line_of(field: str, text: str) -> int | None:
     for number, line in enumerate(text.splitlines(), 1):
-        if field and re.match(rf"""\s*["']?{re.escape(field)}["']?\s*=""", line):
+        if field and re.match(rf"""\s*(\[?["']?){re.escape(field)}["']?\s*[=\]]""", line):
             return number
     return None

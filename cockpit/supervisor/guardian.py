@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import resource
 import time
 from collections import deque
-from collections.abc import Sequence
 
 from cockpit.core import events as ev
 from cockpit.core.diagnosis import diagnose
+from cockpit.core.plan import GuardMode
 from cockpit.core.samples import MemorySample
 from cockpit.errors import CockpitError
-from cockpit.supervisor import takeover, trainer_process
+from cockpit.supervisor import recovery, takeover, trainer_process
+from cockpit.supervisor.guard import MemoryGuard
+from cockpit.supervisor.hang import HangWatch
 from cockpit.supervisor.journal import Journal
+from cockpit.supervisor.progress import Progress
 from cockpit.supervisor.sampling import SampleJournal
 from cockpit.supervisor.stops import Stops
 from cockpit.supervisor.takeover import Charge
@@ -41,6 +43,7 @@ class Guardian:
         self._samples = SampleJournal(self.journal)
         self._sensors = Sensors()
         self._recent: deque[MemorySample] = deque(maxlen=RECENT_READINGS)
+        self._counted: str | None = None
 
     def run_to_the_end(self) -> None:
         """Returns when the trainer has ended and everything about it is written."""
@@ -53,9 +56,20 @@ class Guardian:
             trainer = self._take_charge(charge)
             if awake.method is None:
                 self.journal.write(ev.Note(message=f"The machine may sleep: {awake.reason}"))
+            self._stay(charge, trainer)
+        self.journal.write(ev.SupervisorEnded())
+
+    def _stay(self, charge: Charge, trainer: Trainer | None) -> None:
+        """Watches the trainer, and those of the attempts that recover from a lack of memory."""
+        ended = charge.past is not None and not charge.past.exited
+        while trainer is not None or ended:
             if trainer is not None:
                 self._watch(charge.attempt, trainer)
-        self.journal.write(ev.SupervisorEnded())
+            following = recovery.next_attempt(self.run, charge.attempt, self.journal, self.wakeup)
+            if following is None:
+                return
+            charge, ended = Charge(following), False
+            trainer = self._take_charge(charge)
 
     def _take_charge(self, charge: Charge) -> Trainer | None:
         """The trainer to watch; None where there is none, after writing why."""
@@ -76,10 +90,17 @@ class Guardian:
                 return None
         pid, created = trainer.who
         self.journal.write(ev.TrainerStarted(attempt=number, pid=pid, pid_created=created))
+        recovery.announce(self.journal, charge.attempt)
         return trainer
 
     def _watch(self, attempt: AttemptDir, trainer: Trainer) -> None:
+        """Once a second everything; in between, while memory moves fast, memory alone."""
+        self._recent.clear()
         stops = Stops(self.run, trainer, self.journal, control.asked_since(attempt))
+        mode, examples = _of_plan(self.run, attempt)
+        progress = Progress(attempt.trainer_events, examples)
+        guard = MemoryGuard(self.run, attempt, progress, stops, self.journal, self._sensors, mode)
+        hang = HangWatch(attempt, progress, stops, self.journal)
         passed_on = False
         due = time.monotonic()
         while (exit := trainer.exit()) is None:
@@ -88,14 +109,21 @@ class Guardian:
                 stops.terminate("The supervisor was asked to end")
             if time.monotonic() >= due:
                 due = time.monotonic() + TICK_SECONDS
-                self._sample(trainer)
                 stops.follow()
-            self.wakeup.wait(due - time.monotonic())
+                self._keep(guard.read())
+                hang.look()
+            else:
+                guard.glance()
+            left = due - time.monotonic()
+            self.wakeup.wait(min(left, guard.seconds_to_next_look or left))
         self._samples.flush()
-        self._write_exit(attempt, exit, stops.signals_sent)
+        self._write_exit(attempt, exit, stops=stops, guard=guard, hang=hang)
 
-    def _sample(self, trainer: Trainer) -> None:
-        sample = self._sensors.read(trainer.who[0])
+    def _keep(self, sample: MemorySample) -> None:
+        if self._sensors.counted != self._counted:
+            # A launcher moved the trainer to another cgroup, whose kills are counted on their own.
+            self._counted = self._sensors.counted
+            self._recent.clear()
         self._recent.append(sample)
         self._samples.add(ev.MemorySampled(sample=sample))
 
@@ -106,9 +134,21 @@ class Guardian:
             exited = ev.TrainerExited(attempt=attempt.number, diagnosis=liveness.RESTARTED)
             self.journal.write(exited)
         else:
-            self._write_exit(attempt, Exit(), ())
+            self._write_exit(attempt, Exit())
 
-    def _write_exit(self, attempt: AttemptDir, exit: Exit, signals_sent: Sequence[str]) -> None:
+    def _write_exit(
+        self,
+        attempt: AttemptDir,
+        exit: Exit,
+        *,
+        stops: Stops | None = None,
+        guard: MemoryGuard | None = None,
+        hang: HangWatch | None = None,
+    ) -> None:
+        oom_kills = self._oom_kills(stops.trainer_pid if stops else None)
+        if guard is not None and (glance := guard.last_glance()) is not None:
+            self._recent.append(glance.sample)
+            self.journal.write(glance)
         diagnosis = None
         if history.last_word(attempt) is None:
             diagnosis = diagnose(
@@ -116,9 +156,11 @@ class Guardian:
                 signal=exit.signal,
                 log_tail=log_tail.read(attempt.log, LOG_LINES),
                 samples=list(self._recent),
-                oom_kills_delta=self._oom_kills(),
-                signals_sent=signals_sent,
-                address_space_bytes=_address_space_bytes(),
+                oom_kills_delta=oom_kills,
+                signals_sent=stops.signals_sent if stops else (),
+                address_space_bytes=guard.address_space_bytes if guard else None,
+                address_space_reasons=guard.reasons() if guard else (),
+                hang=hang.found if hang else None,
             )
         self.journal.write(
             ev.TrainerExited(
@@ -126,14 +168,18 @@ class Guardian:
                 exit_code=exit.code,
                 signal=exit.signal,
                 diagnosis=diagnosis,
+                high_water_bytes=exit.high_water_bytes,
             )
         )
 
-    def _oom_kills(self) -> int | None:
+    def _oom_kills(self, trainer_pid: int | None) -> int | None:
         """How far the kernel's counter moved in the last readings; None if it is not known."""
-        now = self._sensors.read().oom_kills
+        now = self._sensors.read(trainer_pid).oom_kills
         before = self._recent[0].oom_kills if self._recent else None
-        return now - before if now is not None and before is not None else None
+        if now is None or before is None:
+            return None
+        # A trainer that was read but once may have been moved to another cgroup since.
+        return now - before if now > before or len(self._recent) > 1 else None
 
     def _write_failed_start(self, number: int, error: CockpitError) -> None:
         diagnosis = ev.Diagnosis(
@@ -145,7 +191,11 @@ class Guardian:
         self.journal.write(ev.TrainerExited(attempt=number, diagnosis=diagnosis))
 
 
-def _address_space_bytes() -> int | None:
-    """The limit that the trainer inherits from here (``ulimit -v``), or None."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return None if limit == resource.RLIM_INFINITY else limit
+def _of_plan(run: RunDir, attempt: AttemptDir) -> tuple[GuardMode, int]:
+    """What the guard may do, and how many examples an update holds."""
+    try:
+        plan = run.plan_of(attempt)
+    except (CockpitError, OSError):
+        # The trainer will say what is wrong with it.
+        return "stop", 1
+    return plan.guard, plan.examples_per_update

@@ -21,6 +21,15 @@ class Stops:
         self._journal = journal
         self._done = 0
 
+    @property
+    def trainer_pid(self) -> int:
+        return self._trainer.who[0]
+
+    @property
+    def asked(self) -> bool:
+        """Whether anybody but the guard stops this trainer."""
+        return bool(self._done or self.signals_sent)
+
     def follow(self) -> None:
         """Takes the next step if a stop asks for one; called about once a second."""
         with contextlib.suppress(OSError):
@@ -35,12 +44,17 @@ class Stops:
             self.signals_sent.append("SIGTERM")
             self._say(f"{why}: SIGTERM was sent to the trainer.")
 
+    def kill(self, why: str) -> None:
+        """Ends the trainer without asking."""
+        if self._trainer.kill():
+            self.signals_sent.append("SIGKILL")
+            self._say(f"{why}: SIGKILL was sent to the trainer.")
+
     def _take(self, step: control.Step) -> None:
         if step == "terminate":
             self.terminate("A second stop came after the grace period")
-        elif step == "kill" and self._trainer.kill():
-            self.signals_sent.append("SIGKILL")
-            self._say("A further stop came: SIGKILL was sent to the trainer.")
+        elif step == "kill":
+            self.kill("A further stop came")
 
     def _say(self, message: str) -> None:
         remedy = "The last complete checkpoint is kept." if "SIGKILL" in message else ""

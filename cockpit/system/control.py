@@ -20,6 +20,9 @@ GRACE_SECONDS = 10.0
 # From a termination until a further stop kills.
 KILL_AFTER_SECONDS = 5.0
 
+# The sender of the guard's stop: a person's first one after it asks, and does not press harder.
+GUARD = "guard"
+
 Step = Literal["ask", "terminate", "kill"]
 
 
@@ -90,7 +93,7 @@ def escalation(stops: Iterable[float]) -> list[tuple[float, Step]]:
 
 
 class StopFollower:
-    """The times of the stops meant for the trainer of an attempt that was made at ``since``.
+    """The times of the stops that people meant for the trainer of an attempt made at ``since``.
 
     What is there at the first look counts by its time, what is appended later counts whatever
     its time: the clock may be set while the trainer lives.
@@ -105,7 +108,8 @@ class StopFollower:
         """All so far; reads only what is new. Raises OSError if the file cannot be read."""
         while lines := self._tail.read():
             commands = filter(None, map(parse_command, lines))
-            self._times += [c.t for c in commands if c.action == "stop" and c.t >= self._since]
+            stops = (c for c in commands if c.action == "stop" and c.sender != GUARD)
+            self._times += [c.t for c in stops if c.t >= self._since]
         self._since = 0.0
         return self._times
 

@@ -50,6 +50,10 @@ METAL = "[METAL] Command buffer execution failed: "
         ("allocation", "RuntimeError: cudaMalloc(&data, size) failed:out of memory."),
         ("allocation", "cudaMallocManaged(&data, size) failed: out of memory"),
         ("allocation", "cudaMallocHost(&data, size) failed: out of memory"),
+        ("allocation", "RuntimeError: cudaGraphLaunch(graph, stream) failed: out of memory"),
+        ("allocation", "RuntimeError: [metal::malloc] Unable to allocate 8589934592 bytes."),
+        ("allocation", "MemoryError: Unable to allocate 7.45 GiB for an array"),
+        ("gpu_timeout", "cudaStreamSynchronize(s) failed: the launch timed out and was terminated"),
         (
             "gpu_timeout",
             METAL + "Caused GPU Timeout Error (00000002:kIOGPUCommandBufferCallbackErrorTimeout)",
@@ -63,6 +67,11 @@ METAL = "[METAL] Command buffer execution failed: "
             "gpu_ignored",
             METAL + "Ignored (for causing prior/excessive GPU errors) "
             "(00000004:kIOGPUCommandBufferCallbackErrorSubmissionsIgnored)",
+        ),
+        (
+            "gpu_ignored",
+            METAL + "Discarded (victim of GPU error/recovery) "
+            "(00000005:kIOGPUCommandBufferCallbackErrorInnocentVictim)",
         ),
         ("disk_full", "OSError: [Errno 28] No space left on device: 'checkpoints/x.partial'"),
         ("data", "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)"),
@@ -79,6 +88,28 @@ def test_a_signature_is_recognised(
     assert diagnosis.kind == kind
     assert diagnosis.evidence[0] == line
     assert diagnosis.remedy
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "insufficient memory is a common reason for a smaller batch",
+        "Iteration 12: out of memory? no: 3.1 GB",
+        "warning: a resource limit (ulimit -n 256) may be exceeded",
+        "[malloc] Unable to allocate",
+        "cudaMalloc(&data, size) failed: invalid argument",
+        "attempting to allocate 12 bytes",
+        "The GPU timed out on its last holiday",
+        "events cannot be written: No space left on device; training goes on",
+        "  File 'disk.py', line 3, in no_space_left",
+        "KeyError: 'weights'",
+        "{'text': 'MemoryError: is what Python says'}",
+        "loss nan",
+    ],
+)
+def test_a_look_alike_is_not(line: str) -> None:
+    assert recognise([line]) is None
+    assert diagnose(signal="SIGKILL", log_tail=[line], samples=[ROOMY]).kind == "unknown"
 
 
 def test_only_what_less_memory_cures_counts_as_memory() -> None:
@@ -124,6 +155,7 @@ def test_a_signal_is_memory_only_with_evidence(
         {"footprint_bytes": 15 * GIB},
         {"limit_bytes": 4 * GIB, "limit_used_bytes": int(3.9 * GIB)},
         {"swap_used_bytes": 2 * GIB, "ram_used_bytes": 15 * GIB},
+        {"pressure": "warning", "compressed_bytes": 9 * GIB},
     ],
 )
 def test_a_last_sample_near_a_limit_is_evidence(changes: dict[str, int]) -> None:
@@ -143,6 +175,44 @@ def test_a_crash_near_the_address_space_limit_is_the_allocators() -> None:
     assert diagnose(signal="SIGSEGV", samples=[ROOMY], address_space_bytes=64 * GIB).kind == (
         "unknown"
     )
+
+
+def test_a_silent_crash_under_a_limit_that_the_update_could_not_fit() -> None:
+    """The allocator asks for one large buffer: nothing was near the limit a moment before."""
+    reason = "an update was forecast to need 3.10 GB, 1.20 GB were left"
+
+    def crash(signal: str) -> str:
+        return diagnose(
+            signal=signal,
+            samples=[ROOMY],
+            address_space_bytes=64 * GIB,
+            address_space_reasons=[reason],
+        ).kind
+
+    assert crash("SIGSEGV") == "allocator"
+    assert [crash("SIGKILL"), crash("SIGBUS")] == ["unknown", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("cudaMallocAsync(&data, size, stream) failed: out of memory", "allocation"),
+        (METAL + "Caused GPU Timeout Error (00000002:kIOGPU)", "gpu_timeout"),
+        ("CUDA error: an illegal memory access was encountered", "hang"),
+    ],
+)
+def test_a_hang_is_cured_like_the_error_before_it(line: str, kind: str) -> None:
+    seen = f"no update for 12m after: {line}"
+    hung = diagnose(
+        signal="SIGKILL",
+        log_tail=[line],
+        samples=[ROOMY],
+        signals_sent=["SIGTERM", "SIGKILL"],
+        hang=seen,
+    )
+    assert hung.kind == kind
+    assert seen in hung.evidence
+    assert "hung" in hung.title and hung.remedy
 
 
 def test_a_signal_that_was_asked_for_is_nobodys_fault() -> None:

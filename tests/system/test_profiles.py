@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cockpit.core.guard_settings import GuardSettings
 from cockpit.core.profiles import (
     GIB,
     HardwareProfile,
@@ -103,6 +104,32 @@ def test_cuda_counts_the_gpus_memory_and_cpu_the_machines() -> None:
     assert parse_profile(cuda, "g").budget_bytes == 23 * 10**9
     assert parse_profile(cuda, "g").ram_bytes is None
     assert parse_profile(cpu, "c").budget_bytes == 7 * 10**9
+
+
+def test_a_guard_table_sets_when_the_guard_acts() -> None:
+    text = GOOD + "\n[guard]\nstop_share = 0.99\nreadings = 5\n"
+    profile = parse_profile(text, "mac")
+
+    assert (profile.guard.stop_share, profile.guard.readings) == (0.99, 5)
+    assert profile.guard.warn_share == GuardSettings().warn_share
+    assert parse_profile(profile.to_toml(), "mac") == profile
+    assert "guard" not in parse_profile(GOOD, "mac").to_toml()
+
+
+@pytest.mark.parametrize(
+    ("table", "line", "said"),
+    [
+        ("stop_shares = 0.9", 7, "unknown field guard.stop_shares"),
+        ("readings = 0", 7, "guard.readings"),
+        ("clear_share = 0.95", 6, "clear_share must be below warn_share"),
+    ],
+)
+def test_a_bad_guard_table_is_named_with_its_line(table: str, line: int, said: str) -> None:
+    with pytest.raises(CockpitError) as raised:
+        parse_profile(f"{GOOD}\n[guard]\n{table}\n", "mac", "mac.toml")
+
+    assert said in raised.value.message
+    assert f"mac.toml, line {line}" in raised.value.message
 
 
 def test_every_shipped_profile_loads_and_leaves_a_budget() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from cockpit.core.samples import MemorySample
 from cockpit.system.sensors import Sensors, read_memory
-from cockpit.system.sensors.reading import Reading
+from cockpit.system.sensors.reading import ProcessReading, Reading
 
 
 class Played:
@@ -23,6 +23,9 @@ class Played:
 
     def read(self, trainer_pid: int | None = None) -> Reading:
         return next(self._readings)
+
+    def process(self, pid: int) -> ProcessReading:
+        return ProcessReading()
 
     def clock(self) -> float:
         return next(self._times)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.system.sensors.linux import LinuxMemory, parse_pressure, pressure_word
+from cockpit.system.sensors.reading import ProcessReading
 
 RECORDED = Path(__file__).parent / "recorded" / "linux-cgroup-v1"
 MIB = 2**20
@@ -253,6 +254,58 @@ def test_a_swapped_out_trainer_keeps_its_footprint(tmp_path: Path) -> None:
     assert memory.read(77).sample.footprint_bytes == 1500 * 1024
     assert memory.read(78).sample.footprint_bytes is None
     assert memory.read(79).sample.footprint_bytes is None
+
+
+def test_a_process_and_its_peaks_are_one_file(tmp_path: Path) -> None:
+    status = (
+        "Name:\tVmRSS: 7 kB\nState:\tS (sleeping)\nVmPeak:\t 9000 kB\nVmSize:\t 8000 kB\n"
+        "VmLck:\t 0 kB\nVmHWM:\t 3000 kB\nVmRSS:\t 1000 kB\nVmSwap:\t 500 kB\n"
+    )
+    write(tmp_path, {"proc/77/status": status})
+
+    found = LinuxMemory(tmp_path).process(77)
+
+    assert found == ProcessReading(1500 * 1024, 3000 * 1024, 8000 * 1024, 9000 * 1024)
+    assert LinuxMemory(tmp_path).process(78) == ProcessReading()
+
+
+def test_the_trainers_cgroup_counts_wherever_a_launcher_put_it(tmp_path: Path) -> None:
+    """Like ``systemd-run --scope``: a scope beside the supervisor's, gone with its last process."""
+    root = v2_machine(
+        tmp_path,
+        {
+            "user.slice/run.scope/memory.events": "oom_kill 3\n",
+            "user.slice/own.scope/memory.max": str(2 * GIB),
+            "user.slice/own.scope/memory.current": str(GIB),
+            "user.slice/own.scope/memory.events": "oom_kill 0\n",
+        },
+    )
+    write(root, {"proc/77/cgroup": "0::/user.slice/own.scope\n", "proc/vmstat": "oom_kill 9\n"})
+    write(root, {"proc/77/status": "Name:\tpython\nVmRSS:\t 1000 kB\n"})
+    memory = LinuxMemory(root)
+
+    before = memory.read()
+    with_trainer = memory.read(77)
+    write(root, {"proc/77/cgroup": "0::/\n", "proc/77/status": "State:\tX (dead)\n"})
+    dying = memory.read(77)
+    shutil.rmtree(root / "proc/77")
+    after = memory.read(77)
+    shutil.rmtree(root / "sys/fs/cgroup/user.slice/own.scope")
+    vanished = memory.read(77)
+
+    assert (before.sample.limit_bytes, before.sample.oom_kills) == (None, 3)
+    assert (with_trainer.sample.limit_bytes, with_trainer.sample.oom_kills) == (2 * GIB, 0)
+    assert dying.sample.limit_bytes == after.sample.limit_bytes == 2 * GIB
+    assert before.counted != with_trainer.counted == after.counted
+    # Not the machine's counter, with which nothing that was read before can be compared.
+    assert vanished.sample.oom_kills is None
+
+
+def test_the_root_of_version_2_counts_nothing_so_the_machine_does(tmp_path: Path) -> None:
+    root = v2_machine(tmp_path, {}, own="/")
+    write(root, {"proc/vmstat": "oom_kill 9\n"})
+
+    assert LinuxMemory(root).read().sample.oom_kills == 9
 
 
 def test_pressure_file_of_an_older_kernel_has_no_full_line() -> None:

@@ -21,6 +21,7 @@ from cockpit.system.sensors.macos import (
     parse_text,
     parse_vm_statistics,
 )
+from cockpit.system.sensors.reading import ProcessReading
 
 PAGE = 16384
 
@@ -94,12 +95,15 @@ def swap_usage(total_mib: float, used_mib: float) -> bytes:
     return struct.pack("<QQQII", total, total - used, used, PAGE, 1)
 
 
-def rusage(footprint: int) -> bytes:
-    """struct rusage_info_v2 (bsd/sys/resource.h): ri_phys_footprint after ri_resident_size."""
+def rusage(footprint: int, peak: int = 0) -> bytes:
+    """struct rusage_info_v4 (bsd/sys/resource.h): ri_phys_footprint after ri_resident_size."""
     uuid = bytes(range(16))
     before = [11, 12, 13, 14, 15, 16, 17]  # user, system, 2 wake-ups, pageins, wired, resident
-    after = list(range(20, 30))
-    return uuid + struct.pack("<18Q", *before, footprint, *after)
+    version_2 = list(range(20, 30))  # times, the children's, bytes read and written
+    version_3 = list(range(30, 39))  # seven qualities of service, billed and serviced time
+    version_4 = [39, peak, *range(41, 47)]  # logical writes, lifetime's peak footprint, the rest
+    fields = [*before, footprint, *version_2, *version_3, *version_4]
+    return uuid + struct.pack(f"<{len(fields)}Q", *fields)
 
 
 class PlayedKernel:
@@ -137,13 +141,13 @@ def mac_mini() -> PlayedKernel:
         },
         vm=vm_statistics(MAC_MINI_VM_STAT),
         page=PAGE,
-        usage={501: rusage(9_876_543_210)},
+        usage={501: rusage(9_876_543_210, 12_000_000_000)},
     )
 
 
 def test_the_struct_has_the_size_the_kernel_counts() -> None:
     assert len(vm_statistics(MAC_MINI_VM_STAT)) == 38 * 4  # HOST_VM_INFO64_COUNT integers
-    assert len(rusage(0)) == 160
+    assert len(rusage(0)) == 296
 
 
 def test_a_mac_mini_is_read() -> None:
@@ -202,6 +206,16 @@ def test_another_process_or_none_has_no_footprint() -> None:
 
     assert memory.read(502).sample.footprint_bytes is None
     assert memory.read().sample.footprint_bytes is None
+
+
+def test_a_process_and_its_peak_are_one_call() -> None:
+    memory = MacMemory(mac_mini())
+
+    found = ProcessReading(footprint_bytes=9_876_543_210, peak_bytes=12_000_000_000)
+    assert memory.process(501) == found
+    assert memory.process(502) == ProcessReading()
+    older = MacMemory(PlayedKernel(usage={501: rusage(7, 9)[:160]}))
+    assert older.process(501) == ProcessReading(footprint_bytes=7)
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,21 @@ from collections.abc import Callable
 from typing import Protocol
 
 from cockpit.core.samples import MemorySample
-from cockpit.system.sensors.reading import Reading
+from cockpit.system.sensors.reading import ProcessReading, Reading
 
 
 class MemorySource(Protocol):
     """What an operating system's module provides."""
 
     def read(self, trainer_pid: int | None = None) -> Reading: ...
+    def process(self, pid: int) -> ProcessReading: ...
 
 
 class Sensors:
-    """Reads memory once a call; the first call has no swap rates yet."""
+    """Reads memory once a call; the first call has no swap rates yet.
+
+    ``counted`` names the cgroup whose kills the last reading counted, None the machine's.
+    """
 
     def __init__(
         self, source: MemorySource | None = None, clock: Callable[[], float] = time.monotonic
@@ -29,11 +33,13 @@ class Sensors:
         self._source = source or machine_source()
         self._clock = clock
         self._before: tuple[float, Reading] | None = None
+        self.counted: str | None = None
 
     def read(self, trainer_pid: int | None = None) -> MemorySample:
         """Memory now. Whatever this machine does not say, or ``trainer_pid`` gone, is None."""
         reading, now = self._source.read(trainer_pid), self._clock()
         before, self._before = self._before, (now, reading)
+        self.counted = reading.counted
         if before is None:
             return reading.sample
         seconds, last = now - before[0], before[1]
@@ -47,6 +53,10 @@ class Sensors:
                 ),
             }
         )
+
+    def process(self, pid: int) -> ProcessReading:
+        """One process now: a single file or call, cheap enough for many times a second."""
+        return self._source.process(pid)
 
 
 def read_memory(trainer_pid: int | None = None) -> MemorySample:
@@ -70,6 +80,9 @@ def machine_source() -> MemorySource:
 class _Unknown:
     def read(self, trainer_pid: int | None = None) -> Reading:
         return Reading(MemorySample())
+
+    def process(self, pid: int) -> ProcessReading:
+        return ProcessReading()
 
 
 def _rate(before: int | None, after: int | None, seconds: float) -> float | None:

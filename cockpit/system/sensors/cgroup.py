@@ -1,4 +1,4 @@
-"""The memory cgroup this process lives in, versions 1 and 2, and every limit above it.
+"""The memory cgroup a process lives in, versions 1 and 2, and every limit above it.
 
 A limit on any ancestor binds as hard as the process's own. Formats: the kernel's
 Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
@@ -21,7 +21,8 @@ class CgroupReading:
 
     ``available_bytes`` is the smallest headroom under any of the limits, which another
     tenant of a shared ancestor may have eaten. ``pressure`` is the text of the tightest
-    cgroup's PSI file (version 2 only).
+    cgroup's PSI file (version 2 only). ``exists`` is False outside any memory cgroup, and
+    ``oom_kills`` is None, not another cgroup's count, once the cgroup was removed.
     """
 
     limit_bytes: int | None = None
@@ -31,6 +32,7 @@ class CgroupReading:
     swap_used_bytes: int | None = None
     pressure: str | None = None
     oom_kills: int | None = None
+    exists: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +68,22 @@ class _Level:
 
 
 class MemoryCgroup:
-    """Finds the cgroup once; ``read`` then costs a few small files a level."""
+    """Finds the cgroup of a process once; ``read`` then costs a few small files a level."""
 
-    def __init__(self, root: Path = Path("/")):
-        self._version, self._folders = _find(root)
+    def __init__(self, root: Path = Path("/"), process: int | str = "self"):
+        self._version, self._folders = find(root, process)
 
     def read(self) -> CgroupReading:
         """The limits and counters now; everything None outside any memory cgroup."""
         if not self._folders:
-            return CgroupReading()
-        kills = read_counters(self._folders[0] / _NAMES[self._version].kills).get("oom_kill")
+            return CgroupReading(exists=False)
+        own = self._folders[0]
+        kills = read_counters(own / _NAMES[self._version].kills).get("oom_kill")
+        # The root of version 2 counts nothing itself: then the machine's own counter holds.
+        counted = kills is not None or not own.is_dir()
         levels = [level for folder in self._folders if (level := self._level(folder))]
         if not levels:
-            return CgroupReading(oom_kills=kills)
+            return CgroupReading(oom_kills=kills, exists=counted)
         tightest = min(levels, key=lambda level: level.limit_bytes)
         swap_limit, swap_used = self._swap(tightest)
         headrooms = [level.available_bytes for level in levels]
@@ -90,6 +95,7 @@ class MemoryCgroup:
             swap_used_bytes=swap_used,
             pressure=read_text(tightest.folder / "memory.pressure"),
             oom_kills=kills,
+            exists=counted,
         )
 
     def _level(self, folder: Path) -> _Level | None:
@@ -119,19 +125,19 @@ def _limit(path: Path) -> int | None:
     return None if limit is None or limit >= _UNLIMITED_FROM else limit
 
 
-def _find(root: Path) -> tuple[int, list[Path]]:
-    """The version and the folders from this process's cgroup up to the mount."""
-    for version, own in _memberships(root):
+def find(root: Path, process: int | str) -> tuple[int, list[Path]]:
+    """The version and the folders from the process's cgroup up to the mount."""
+    for version, own in _memberships(root, process):
         for mounted, mount in _mounts(root, version):
             if folders := _ancestry(root, own, mounted, mount):
                 return version, folders
     return 2, []
 
 
-def _memberships(root: Path) -> list[tuple[int, str]]:
+def _memberships(root: Path, process: int | str) -> list[tuple[int, str]]:
     """``(version, path)`` of the memory controller, version 1 first: hybrid hosts have both."""
     found = []
-    for line in (read_text(root / "proc/self/cgroup") or "").splitlines():
+    for line in (read_text(root / f"proc/{process}/cgroup") or "").splitlines():
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if "memory" in controllers.split(","):

@@ -10,8 +10,9 @@ import functools
 
 _HOST_VM_INFO64 = 4
 _VM_INFO_INTS = 64  # rev1 has 38; the kernel answers with as many as it knows.
-_RUSAGE_INFO_V2 = 2
-_RUSAGE_INFO_V2_BYTES = 160
+# The first with the lifetime's peak footprint: macOS 10.12.
+_RUSAGE_INFO_V4 = 4
+_RUSAGE_INFO_V4_BYTES = 296
 
 
 class DarwinKernel:
@@ -49,8 +50,8 @@ class DarwinKernel:
         return size.value
 
     def rusage(self, pid: int) -> bytes | None:
-        answer = ctypes.create_string_buffer(_RUSAGE_INFO_V2_BYTES)
-        if self._lib.proc_pid_rusage(pid, _RUSAGE_INFO_V2, answer) != 0:
+        answer = ctypes.create_string_buffer(_RUSAGE_INFO_V4_BYTES)
+        if self._lib.proc_pid_rusage(pid, _RUSAGE_INFO_V4, answer) != 0:
             return None
         return answer.raw
 

@@ -12,6 +12,13 @@ def read_text(path: Path) -> str | None:
         return None
 
 
+def read_bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
 def read_int(path: Path) -> int | None:
     """The file's single number; None for ``max`` and for anything else."""
     return to_int(read_text(path))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from cockpit.core.samples import MemorySample, Pressure
 from cockpit.system.sensors.cgroup import CgroupReading, MemoryCgroup
-from cockpit.system.sensors.files import read_counters, read_kilobytes, read_text
-from cockpit.system.sensors.reading import Reading
+from cockpit.system.sensors.files import read_bytes, read_counters, read_kilobytes, read_text
+from cockpit.system.sensors.reading import ProcessReading, Reading
 
 # PSI is a share of time, not a level: these thresholds are this project's. Above "some" an
 # update already waits for memory; above "full" nothing ran for a tenth of the last 10 s.
@@ -16,19 +17,24 @@ from cockpit.system.sensors.reading import Reading
 WARNING_SOME_PERCENT = 10.0
 CRITICAL_FULL_PERCENT = 10.0
 
+_STATUS = re.compile(rb"^(Vm(?:Peak|Size|HWM|RSS|Swap)):\s*(\d+) kB$", re.MULTILINE)
+
 
 class LinuxMemory:
-    """Reads this machine, or the part of it that the process's cgroup may use."""
+    """Reads this machine, or the part of it that a cgroup may use: the trainer's, if one is
+    read, else this process's own. A trainer that is gone keeps its cgroup."""
 
     def __init__(self, root: Path = Path("/")):
+        self._root = root
         self._proc = root / "proc"
+        self._member = read_text(self._proc / "self/cgroup")
         self._cgroup = MemoryCgroup(root)
         self._page_bytes = os.sysconf("SC_PAGE_SIZE")
 
     def read(self, trainer_pid: int | None = None) -> Reading:
         memory = read_kilobytes(self._proc / "meminfo")
         events = read_counters(self._proc / "vmstat")
-        group = self._cgroup.read()
+        group = self._cgroup_of(trainer_pid).read()
         total = _smallest(memory.get("MemTotal"), group.limit_bytes)
         available = _smallest(memory.get("MemAvailable"), group.available_bytes)
         swap_total, swap_used = _swap(memory, group)
@@ -42,24 +48,47 @@ class LinuxMemory:
             pressure=pressure_word(some, full),
             pressure_some_percent=some,
             pressure_full_percent=full,
-            footprint_bytes=self._footprint(trainer_pid),
+            footprint_bytes=(
+                None if trainer_pid is None else self.process(trainer_pid).footprint_bytes
+            ),
             limit_bytes=group.limit_bytes,
             limit_used_bytes=group.used_bytes,
-            oom_kills=events.get("oom_kill") if group.oom_kills is None else group.oom_kills,
+            oom_kills=group.oom_kills if group.exists else events.get("oom_kill"),
         )
-        return Reading(sample, self._pages(events, "pswpin"), self._pages(events, "pswpout"))
+        return Reading(
+            sample,
+            self._pages(events, "pswpin"),
+            self._pages(events, "pswpout"),
+            self._member if group.exists else None,
+        )
 
-    def _footprint(self, pid: int | None) -> int | None:
-        """Resident plus swapped-out bytes.
+    def process(self, pid: int) -> ProcessReading:
+        """One file. The footprint is resident plus swapped-out bytes.
 
         From ``status`` and not ``smaps_rollup``: that one walks every page table under the
         process's memory lock, milliseconds a reading on a process of tens of GB.
         """
-        if pid is None:
-            return None
-        status = read_kilobytes(self._proc / str(pid) / "status")
-        resident = status.get("VmRSS")
-        return None if resident is None else resident + status.get("VmSwap", 0)
+        status = read_bytes(self._proc / str(pid) / "status") or b""
+        sizes = {name: int(kb) * 1024 for name, kb in _STATUS.findall(status)}
+        resident = sizes.get(b"VmRSS")
+        return ProcessReading(
+            footprint_bytes=None if resident is None else resident + sizes.get(b"VmSwap", 0),
+            peak_bytes=sizes.get(b"VmHWM"),
+            address_space_bytes=sizes.get(b"VmSize"),
+            peak_address_space_bytes=sizes.get(b"VmPeak"),
+        )
+
+    def _cgroup_of(self, pid: int | None) -> MemoryCgroup:
+        """A launcher may put the trainer into a cgroup of its own, even after it started."""
+        member = None if pid is None else read_text(self._proc / str(pid) / "cgroup")
+        # One that is dying is shown in the root, but only once it has no memory any more.
+        if pid is not None and member and member != self._member and self._has_memory(pid):
+            self._member = member
+            self._cgroup = MemoryCgroup(self._root, pid)
+        return self._cgroup
+
+    def _has_memory(self, pid: int) -> bool:
+        return self.process(pid).footprint_bytes is not None
 
     def _pages(self, events: dict[str, int], name: str) -> int | None:
         pages = events.get(name)

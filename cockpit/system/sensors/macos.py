@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cockpit.core.samples import MemorySample, Pressure
-from cockpit.system.sensors.reading import Reading
+from cockpit.system.sensors.reading import ProcessReading, Reading
 
 # struct vm_statistics64 up to rev1; later kernels only append to it.
 _VM_STATISTICS64 = struct.Struct("<4I9Q2I4Q4IQ")
 # struct xsw_usage: total, available, used, page size, encrypted.
 _XSW_USAGE = struct.Struct("<3Q2I")
-# struct rusage_info_v2: 16 bytes of uuid, then 64-bit fields; ri_phys_footprint is the eighth.
+# struct rusage_info_v4: 16 bytes of uuid, then 64-bit fields; ri_phys_footprint is the eighth,
+# ri_lifetime_max_phys_footprint the twenty-ninth.
 _FOOTPRINT = struct.Struct("<16x56xQ")
+_PEAK_FOOTPRINT = struct.Struct("<16x224xQ")
 
 _PRESSURE: dict[int, Pressure] = {1: "normal", 2: "warning", 4: "critical"}
 
@@ -86,10 +88,19 @@ def parse_swap_usage(answer: bytes | None) -> tuple[int | None, int | None]:
 
 def parse_footprint(answer: bytes | None) -> int | None:
     """``ri_phys_footprint``, what jetsam compares: it counts GPU memory that RSS misses."""
-    if answer is None or len(answer) < _FOOTPRINT.size:
+    return _field(_FOOTPRINT, answer)
+
+
+def parse_peak_footprint(answer: bytes | None) -> int | None:
+    """``ri_lifetime_max_phys_footprint``; None from a kernel that answers a shorter struct."""
+    return _field(_PEAK_FOOTPRINT, answer)
+
+
+def _field(place: struct.Struct, answer: bytes | None) -> int | None:
+    if answer is None or len(answer) < place.size:
         return None
-    footprint: int = _FOOTPRINT.unpack_from(answer)[0]
-    return footprint
+    value: int = place.unpack_from(answer)[0]
+    return value
 
 
 def parse_pressure_level(answer: bytes | None) -> Pressure | None:
@@ -113,7 +124,6 @@ class MacMemory:
         vm = _Bytes.of(parse_vm_statistics(kernel.vm_statistics()), kernel.page_bytes())
         total = parse_int(kernel.sysctl("hw.memsize"))
         swap_total, swap_used = parse_swap_usage(kernel.sysctl("vm.swapusage"))
-        usage = None if trainer_pid is None else kernel.rusage(trainer_pid)
         sample = MemorySample(
             ram_total_bytes=total,
             ram_used_bytes=vm.used,
@@ -126,9 +136,18 @@ class MacMemory:
             free_percent=parse_int(kernel.sysctl("kern.memorystatus_level")),
             wired_bytes=vm.wired,
             compressed_bytes=vm.compressor,
-            footprint_bytes=parse_footprint(usage),
+            footprint_bytes=(
+                None if trainer_pid is None else self.process(trainer_pid).footprint_bytes
+            ),
         )
         return Reading(sample, vm.swapped_in, vm.swapped_out)
+
+    def process(self, pid: int) -> ProcessReading:
+        """One call. macOS limits no address space."""
+        usage = self._kernel.rusage(pid)
+        return ProcessReading(
+            footprint_bytes=parse_footprint(usage), peak_bytes=parse_peak_footprint(usage)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,276 @@
+"""The guard's rules: readings of memory in, a verdict out, before the kernel acts.
+
+What it can do: a stop is obeyed between two updates, so the guard prevents a death that builds
+up over updates: batches that get longer, a leak, other programs that eat the memory, a machine
+that swaps itself to a standstill. It needs to have seen the trainer at least near its peak.
+
+What it cannot do: nothing reaches a trainer inside an update. One that takes the last memory and
+the life of the process in a single update, the first above all, is what the forecast before the
+launch is for. Nor does it see a GPU's memory on CUDA other than through MLX's own count.
+
+So that it does not cry wolf: a rule has to hold for several readings in a row; a warning ends
+only well below where it began; growth that the forecast explains is no alarm; swap alone never is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cockpit.core.events import Guarded
+from cockpit.core.format import gigabytes
+from cockpit.core.guard_reading import FULL_READING_SECONDS, Bound, Reading
+from cockpit.core.guard_settings import GuardSettings
+from cockpit.core.trend import Trend
+
+Level = Literal["fine", "warn", "stop"]
+
+# A step below this share of the limit is noise.
+NOISE_SHARE = 0.002
+# The update that runs now cannot be stopped, nor the one that starts before the stop is read.
+UPDATES_TO_STOP = 2.5
+# Other programs are not expected to go on growing for as long as a slow update takes.
+MOST_SECONDS_AHEAD = 30.0
+# Rises in a row that are no coincidence of batch lengths.
+STEADY_RISES = 3
+# MLX's count above the forecast by this factor: the forecast explains nothing any more.
+BEYOND_FORECAST = 1.1
+# Whose stop would help: a trainer with less than this share of RAM is not what fills it.
+CULPRIT_SHARE = 0.25
+CALM_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``is_new``: the level was reached with this reading, and nobody has been told yet."""
+
+    level: Level = "fine"
+    title: str = ""
+    evidence: tuple[str, ...] = ()
+    is_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Concern:
+    """A rule that holds at one reading; it counts after ``readings`` of them in a row."""
+
+    level: Level
+    rule: str
+    title: str
+    evidence: tuple[str, ...]
+    readings: int
+
+
+class Guard:
+    """Judges the readings of one attempt, in order. Stop is final; a warning may end."""
+
+    def __init__(self, settings: GuardSettings | None = None):
+        self._settings = settings or GuardSettings()
+        self._held: dict[str, int] = {}
+        self._verdict = Verdict()
+        self._calm_since: float | None = None
+        self._courses: dict[str, _Course] = {}
+
+    def see(self, reading: Reading) -> Verdict:
+        """The verdict after one more reading."""
+        for bound in reading.bounds:
+            self._courses.setdefault(bound.name, _Course()).add(bound, reading)
+        if self._verdict.level == "stop":
+            return self._again()
+        concerns = [*self._of_bounds(reading), *self._of_pressure(reading)]
+        self._count(concerns, reading)
+        ripe = [c for c in concerns if self._held[c.rule] >= c.readings]
+        worst = next((c for c in ripe if c.level == "stop"), ripe[0] if ripe else None)
+        if worst is not None and (worst.level == "stop" or self._verdict.level == "fine"):
+            self._verdict = Verdict(worst.level, worst.title, worst.evidence, is_new=True)
+            return self._verdict
+        self._calm_down(reading)
+        return self._again()
+
+    def _again(self) -> Verdict:
+        last = self._verdict
+        return Verdict(last.level, last.title, last.evidence)
+
+    def _count(self, concerns: list[_Concern], reading: Reading) -> None:
+        """A quick look neither adds to nor breaks what only full readings can tell."""
+        now = {concern.rule for concern in concerns}
+        kept = {} if reading.fresh else {r: n for r, n in self._held.items() if r in _SLOW_RULES}
+        for rule in now:
+            if reading.fresh or rule not in _SLOW_RULES:
+                kept[rule] = self._held.get(rule, 0) + 1
+            else:
+                kept[rule] = self._held.get(rule, 0)
+        self._held = kept
+
+    def _calm_down(self, reading: Reading) -> None:
+        """Ends a warning once everything was well below its threshold for a minute."""
+        low = all(bound.share < self._settings.clear_share for bound in reading.bounds)
+        calm = low and not self._held
+        if self._verdict.level != "warn" or not calm:
+            self._calm_since = None
+        elif self._calm_since is None:
+            self._calm_since = reading.at
+        elif reading.at - self._calm_since >= CALM_SECONDS:
+            self._verdict, self._calm_since = Verdict(), None
+
+    def _of_bounds(self, reading: Reading) -> Iterator[_Concern]:
+        settings = self._settings
+        for bound in reading.bounds:
+            told = (f"{bound.name}: {_of(bound.needed_bytes, bound.limit_bytes)} at its peaks",)
+            if bound.share >= settings.stop_share:
+                yield self._concern("stop", "full", bound, "Memory is about to run out", told)
+            course = self._courses[bound.name]
+            yield from self._to_come(bound, course, reading, told)
+            yield from self._leaping(bound, course, reading, told)
+            yield from self._growing(bound, course, reading, told)
+            if bound.share >= settings.warn_share:
+                yield self._concern("warn", "near", bound, "Memory is nearly full", told)
+
+    def _to_come(
+        self, bound: Bound, course: _Course, reading: Reading, told: tuple[str, ...]
+    ) -> Iterator[_Concern]:
+        """The forecast's lower edge, on top of what was measured beside it, passes the limit."""
+        low = reading.forecast_low_bytes
+        if low is None or course.beside_mlx is None or course.beside_mlx + low <= bound.limit_bytes:
+            return
+        evidence = (*told, f"forecast for the longest batch: {gigabytes(course.beside_mlx + low)}")
+        if bound.share >= self._settings.foreseen_share:
+            title = "A longer batch would run out of memory"
+            yield self._concern("stop", "to come", bound, title, evidence)
+        yield self._concern("warn", "may not fit", bound, "Longer batches may not fit", evidence)
+
+    def _leaping(
+        self, bound: Bound, course: _Course, reading: Reading, told: tuple[str, ...]
+    ) -> Iterator[_Concern]:
+        """One more rise like the last passes the limit, and no forecast says that none comes."""
+        counted, forecast = reading.mlx_peak_bytes, reading.forecast_peak_bytes
+        if counted is not None and forecast and counted <= BEYOND_FORECAST * forecast:
+            return
+        near = bound.share >= self._settings.foreseen_share and not reading.longest_seen
+        # One that rises with every update rises in the one that is under way, and once more.
+        coming = max(2 * course.steady_rise_bytes, course.last_rise_bytes if near else 0)
+        if coming and bound.needed_bytes + coming >= bound.limit_bytes:
+            evidence = (*told, f"the last rise was {gigabytes(course.last_rise_bytes)}")
+            title = "One more rise like the last would run out of memory"
+            yield self._concern("stop", "leaping", bound, title, evidence)
+
+    def _growing(
+        self, bound: Bound, course: _Course, reading: Reading, told: tuple[str, ...]
+    ) -> Iterator[_Concern]:
+        own, others = course.growth(bound)
+        updates = UPDATES_TO_STOP * (reading.update_seconds or 0.0)
+        readings = self._settings.readings
+        grown = own * (updates + readings * reading.look_seconds)
+        grown += others * min(updates + readings * FULL_READING_SECONDS, MOST_SECONDS_AHEAD)
+        if grown and bound.needed_bytes + grown >= bound.limit_bytes:
+            who = "the trainer grows" if own >= others else "other programs grow"
+            evidence = (*told, f"{who} by {gigabytes(60 * max(own, others))} a minute")
+            title = "Memory grows and is about to run out"
+            yield self._concern("stop", "growing", bound, title, evidence)
+
+    def _concern(
+        self, level: Level, rule: str, bound: Bound, title: str, evidence: tuple[str, ...]
+    ) -> _Concern:
+        return _Concern(level, f"{rule} {bound.name}", title, evidence, self._settings.readings)
+
+    def _of_pressure(self, reading: Reading) -> Iterator[_Concern]:
+        settings = self._settings
+        taken, budget = reading.footprint_bytes, reading.budget_bytes
+        if taken is None:
+            return
+        told = (f"trainer: {gigabytes(taken)}",)
+        culprit = reading.ram_bytes is None or taken >= CULPRIT_SHARE * reading.ram_bytes
+        if culprit and (why := _pressed(reading, settings)):
+            title = "The machine is out of memory and stalls"
+            yield _Concern("stop", PRESSED, title, (*told, why), settings.pressure_readings)
+        if budget is None or taken <= budget:
+            return
+        over = (f"trainer: {_of(taken, budget)}, this machine's budget",)
+        rate = reading.swap_out_bytes_per_second
+        if (
+            rate is not None
+            and rate >= settings.swap_out_mib_per_second * 2**20
+            and reading.pressure != "normal"
+        ):
+            title = "The run is over its budget and is being swapped out"
+            why = f"swapping out {gigabytes(round(rate))} a second"
+            yield _Concern("stop", SWAPPED, title, (*over, why), settings.pressure_readings)
+        title = "The run takes more than this machine's budget"
+        yield _Concern("warn", "over budget", title, over, settings.readings)
+
+
+PRESSED = "pressure"
+SWAPPED = "swapped out"
+_SLOW_RULES = frozenset({PRESSED, SWAPPED})
+
+
+def _pressed(reading: Reading, settings: GuardSettings) -> str:
+    """Why the machine stalls for memory, in words; empty if it does not."""
+    stalled = reading.stalled_percent
+    if stalled is not None:
+        if stalled < settings.stalled_percent:
+            return ""
+        return f"everything waited for memory {stalled:.0f} % of the time"
+    return "memory pressure is critical" if reading.pressure == "critical" else ""
+
+
+@dataclass(slots=True)
+class _Course:
+    """How one bound's figures move.
+
+    ``beside_mlx`` is what is in use beside MLX's own peak: the least seen at an update's end,
+    since a look may come when the next update is under way.
+    """
+
+    beside_mlx: int | None = None
+    last_rise_bytes: int = 0
+    _rises: deque[int] = field(default_factory=lambda: deque(maxlen=STEADY_RISES))
+    _own_peak: int | None = None
+    _own: Trend = field(default_factory=Trend)
+    _others: Trend = field(default_factory=Trend)
+    _update: int = 0
+
+    def add(self, bound: Bound, reading: Reading) -> None:
+        """The trainer moves by the update, the others by the second."""
+        if reading.fresh:
+            self._others.add(reading.at, bound.others_bytes)
+        if reading.update == self._update:
+            return
+        self._update = reading.update
+        rise = 0 if self._own_peak is None else bound.own_peak_bytes - self._own_peak
+        self._own_peak = bound.own_peak_bytes
+        self._rises.append(rise if rise > NOISE_SHARE * bound.limit_bytes else 0)
+        self.last_rise_bytes = self._rises[-1] or self.last_rise_bytes
+        counted = reading.mlx_peak_bytes or 0
+        # What the forecast explains is no growth that goes on.
+        explained = min(counted, reading.forecast_peak_bytes or 0)
+        self._own.add(reading.at, bound.own_peak_bytes - explained)
+        if counted:
+            beside = bound.needed_bytes - counted
+            self.beside_mlx = beside if self.beside_mlx is None else min(self.beside_mlx, beside)
+
+    @property
+    def steady_rise_bytes(self) -> int:
+        """The smallest of the last rises if there was one with every update; else 0."""
+        return min(self._rises) if len(self._rises) == STEADY_RISES else 0
+
+    def growth(self, bound: Bound) -> tuple[float, float]:
+        """Of the trainer and of the others, in bytes per second."""
+        noise = NOISE_SHARE * bound.limit_bytes
+        return self._own.bytes_per_second(noise), self._others.bytes_per_second(noise)
+
+
+def _of(used_bytes: int, limit_bytes: int) -> str:
+    share = 100 * used_bytes / limit_bytes
+    return f"{gigabytes(used_bytes)} of {gigabytes(limit_bytes)} ({share:.0f} %)"
+
+
+def told(guarded: Guarded) -> tuple[str, str, str]:
+    """Title, message and remedy of what the guard did, as a screen shows an ending."""
+    message = "; ".join(guarded.evidence)
+    if guarded.level == "stop":
+        remedy = "It was saved and stopped before the kernel would have: go on with less memory."
+        return guarded.title, message, remedy
+    return guarded.title, message, "Close other programs, or stop it and go on with less memory."
