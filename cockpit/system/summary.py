@@ -18,7 +18,7 @@ from cockpit.core import events as ev
 from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RunState, apply
 from cockpit.errors import CockpitError
-from cockpit.system import history, jsonl, liveness
+from cockpit.system import death, history, jsonl, liveness
 from cockpit.system.run_dir import AttemptDir, RunDir, all_runs
 
 HEAD_BYTES = 4 * 1024
@@ -92,7 +92,7 @@ def _summarise(run: RunDir, state: RunState) -> RunSummary:
         predicted_peak_bytes=predicted if isinstance(predicted, int) else None,
         measured_peak_bytes=state.peak_bytes,
         adapter_path=str(run.adapters) if _has_adapters(run) else None,
-        diagnosis=_failure(state, problem) if state.status == "failed" else None,
+        diagnosis=_failure(run, state, problem) if state.status == "failed" else None,
         problem=problem,
     )
 
@@ -177,17 +177,8 @@ def _has_adapters(run: RunDir) -> bool:
     return (run.adapters / "adapters.safetensors").is_file()
 
 
-def _failure(state: RunState, problem: str | None) -> dict[str, Any]:
-    """Why it failed: the trainer's own last word if there is one, else the diagnosis."""
-    if state.end is not None and state.end.status == "failed":
-        said = (state.end.message,) if state.end.message else ()
-        found = ev.Diagnosis(
-            kind=state.end.kind or "unknown",
-            title=state.end.title or "The trainer failed",
-            evidence=said,
-            remedy=state.end.remedy,
-        )
-    else:
-        found = state.diagnosis or ev.Diagnosis(kind="unknown", title="The run failed")
+def _failure(run: RunDir, state: RunState, problem: str | None) -> dict[str, Any]:
+    """Why it failed: its last word weighed, else the supervisor's diagnosis."""
+    found = death.diagnosis_of(run, state) or ev.Diagnosis(kind="unknown", title="The run failed")
     evidence = (*found.evidence, problem) if problem else found.evidence
     return found.model_copy(update={"evidence": evidence}).model_dump(mode="json")

@@ -39,6 +39,7 @@ class CockpitApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new_run", "New run", tooltip="Choose a model, data and a plan"),
         Binding("r", "runs", "Runs", tooltip="All runs: attach, stop, show"),
+        Binding("D", "data", "Data", tooltip="Examine a data set before it is trained on"),
         Binding("question_mark", "help", "Keys", key_display="?", tooltip="All that work here"),
         Binding("ctrl+p", "command_palette", "Commands", tooltip="All actions", priority=True),
         Binding("q", "leave", "Quit", tooltip="Leave the cockpit; training goes on"),
@@ -109,6 +110,8 @@ class CockpitApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The way to a screen is not offered on that screen, nor before there are screens."""
+        if action == "data":
+            return self._opened and len(self.screen_stack) == 2  # not over a dialog or itself
         place = {"new_run": "choose", "runs": "runs"}.get(action)
         if place is None:
             return True
@@ -119,6 +122,16 @@ class CockpitApp(App[None]):
 
     def action_runs(self) -> None:
         self.switch_screen("runs")
+
+    def action_data(self) -> None:
+        """Opens over the screen, on the data and the model that are chosen for a new run."""
+        from cockpit.ui.data_check import FIELDS
+        from cockpit.ui.screens.choose import ChooseScreen
+        from cockpit.ui.screens.data import DataScreen
+
+        choose = self.get_screen("choose", ChooseScreen)
+        texts = {name: choose.draft.text(name) for name in FIELDS}
+        self.push_screen(DataScreen(choose.draft.text("data"), choose.model, texts))
 
     def action_help(self) -> None:
         from cockpit.ui.help import help_dialog

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cockpit.core.plan import RunPlan
@@ -11,11 +12,14 @@ from cockpit.core.profiles import HardwareProfile
 from cockpit.errors import CockpitError
 from cockpit.system.models import ModelEntry
 from cockpit.system.run_dir import RunDir
+from cockpit.ui import plan_store
 from cockpit.ui.plan_fields import all_fields
+from cockpit.ui.prospects import Prospects, counted
 from cockpit.ui.view import Forecast
 
 if TYPE_CHECKING:
     from cockpit.core.forecast import MemoryForecast
+    from cockpit.core.model_spec import ModelSpec
     from cockpit.system.dataset import DatasetSummary
     from cockpit.ui.tracing import Tracer
 
@@ -30,6 +34,8 @@ class Surroundings:
     models: list[ModelEntry]
     profiles: list[HardwareProfile]
     problems: list[CockpitError]
+    profile_folders: list[Path]
+    last_plan: RunPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +53,16 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A forecast of ``subject``; ``document`` is how it is kept with a run, None if unknown."""
+    """A forecast of ``subject``; ``document`` is how it is kept with a run.
+
+    Without one, ``reason`` says why nothing is known. ``counted`` are the tokens of an epoch and
+    the share of examples that are cut, None if they were not counted.
+    """
 
     subject: Subject
     document: dict[str, Any] | None = None
+    reason: str = ""
+    counted: tuple[int, float] | None = None
 
     @property
     def forecast(self) -> Forecast | None:
@@ -72,6 +84,7 @@ class Assessment:
     warnings: tuple[str, ...] = ()
     data: str = ""
     train_examples: int | None = None
+    prospects: Prospects | None = None
 
     @classmethod
     def of_data(cls, other: Assessment) -> Assessment:
@@ -80,18 +93,26 @@ class Assessment:
 
 
 def discover() -> Surroundings:
-    """Models, the detected machine and the profiles on disk. Takes a moment."""
+    """Models, the detected machine and the profiles on disk. Takes a moment.
+
+    What finished since the last time goes into the history, for the forecasts to come.
+    """
+    from cockpit.memory import history
     from cockpit.system import hardware, models
 
+    history.record_here()
     problems: list[CockpitError] = []
     profiles: list[HardwareProfile] = []
     try:
-        profiles.append(hardware.detect())
+        profiles.append(hardware.this_machine())
     except CockpitError as error:
         problems.append(error)
-    known = hardware.known_profiles()
-    problems += known.problems
-    return Surroundings(models.list_models(), [*profiles, *known.profiles], problems)
+    known, folders = hardware.known_profiles(), hardware.profile_folders()
+    problems += (problem for problem in known.problems if str(problem) not in map(str, problems))
+    others = [each for each in known.profiles if each.name != hardware.THIS_MACHINE]
+    return Surroundings(
+        models.list_models(), [*profiles, *others], problems, folders, plan_store.last()
+    )
 
 
 def assess(subject: Subject) -> Assessment:
@@ -100,39 +121,64 @@ def assess(subject: Subject) -> Assessment:
     An unchanged data set is not read again.
     """
     from cockpit.memory.analytic import analytic_forecast
-    from cockpit.system import preflight
+    from cockpit.memory.verdicts import note_on_keys, with_needed_keys
+    from cockpit.system import pace, preflight
 
-    plan, profile = subject.plan, subject.profile
+    plan, profile = with_needed_keys(subject.plan), subject.profile
     found = preflight.examine(plan)
     train = found.data.train if found.data is not None else None
     longest = train.rough_longest_tokens if train is not None else None
+    spec = found.spec or _listed_shape(plan)
     rough = None
-    if found.spec is not None:
+    if spec is not None:
         backend = profile.backend if profile is not None else "cpu"
-        rough = analytic_forecast(plan, found.spec, longest, backend)
+        rough = analytic_forecast(plan, spec, longest, backend)
+    keys = [note_on_keys(plan)] if plan != subject.plan else []
+    examples = (found.data.train_examples or None) if found.data is not None else None
     return Assessment(
         Figure(subject, _document(rough, profile)),
         found.plan if found.model is not None else None,
         longest,
         tuple((blamed_field(error, plan), error) for error in found.errors),
-        tuple(found.warnings),
+        (*keys, *found.warnings),
         _in_words(found.data),
-        (found.data.train_examples or None) if found.data is not None else None,
+        examples,
+        Prospects(found.plan, examples, pace=pace.pace_of(found.plan)),
     )
+
+
+def _listed_shape(plan: RunPlan) -> ModelSpec | None:
+    """The shape of a model that is not here, if the catalogue has it."""
+    from cockpit.memory.forecast import spec_of
+
+    try:
+        return spec_of(plan)
+    except CockpitError:
+        return None
 
 
 def traced(found: Assessment, tracer: Tracer, within_seconds: float | None = None) -> Figure | None:
-    """What the tracer makes of the plan of ``found``; None if it may not or cannot. Slow."""
+    """What the tracer makes of the plan of ``found``; None if it may not, or was called off. Slow.
+
+    A figure without a forecast says why there is none.
+    """
     if found.figure is None or found.checked is None:
         return None
     subject = found.figure.subject
-    forecast = tracer.forecast(
-        found.checked,
-        subject.profile,
-        rough_longest_tokens=found.rough_longest_tokens,
-        within_seconds=within_seconds,
-    )
-    return Figure(subject, _document(forecast, subject.profile)) if forecast is not None else None
+    try:
+        forecast = tracer.forecast(
+            found.checked,
+            subject.profile,
+            rough_longest_tokens=found.rough_longest_tokens,
+            within_seconds=within_seconds,
+        )
+    except CockpitError as error:
+        return Figure(subject, None, error.message or error.title)
+    if forecast is None:
+        return None
+    lengths = tracer.lengths(found.checked, subject.profile) if within_seconds is None else None
+    tokens = counted(found.checked, lengths) if lengths else None
+    return Figure(subject, _document(forecast, subject.profile), counted=tokens)
 
 
 def _document(
@@ -170,9 +216,12 @@ def weigh(subject: Subject, known: Figure | None, tracer: Tracer) -> Figure:
 
 def launch(plan: RunPlan, document: dict[str, Any] | None, tracer: Tracer) -> RunDir:
     """Checks the plan once more, makes its folder and starts it; CockpitError if that fails."""
+    from cockpit.memory.verdicts import with_needed_keys
     from cockpit.system import launcher, preflight, run_dir
 
-    run = run_dir.create(preflight.prepare(plan), document)
+    prepared = preflight.prepare(with_needed_keys(plan))
+    run = run_dir.create(prepared, document)
+    plan_store.remember(prepared)
     tracer.close()
     launcher.launch(run)
     return run

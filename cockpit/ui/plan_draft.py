@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -53,6 +54,18 @@ class PlanDraft:
         self._texts |= {name: fresh[name] for name in fresh if name not in self._touched}
         self._settle()
 
+    @property
+    def touched(self) -> bool:
+        """Whether the person has set anything."""
+        return bool(self._touched)
+
+    def load(self, plan: RunPlan) -> None:
+        """Takes over ``plan`` as a whole, as if each field had been typed."""
+        self._texts = _texts(plan)
+        self._touched = set(self._texts)
+        self._epochs_lead = False
+        self._settle()
+
     def set(self, name: str, text: str) -> None:
         """Takes a text as typed, right or wrong."""
         self._touched.add(name)
@@ -65,6 +78,12 @@ class PlanDraft:
         if name == "iters":
             self._epochs_lead = False
         self._settle()
+
+    def apply(self, changes: Mapping[str, Any]) -> None:
+        """Sets fields to values. Iterations that follow from epochs go on doing so."""
+        for name, value in changes.items():
+            if name != "iters" or not self._epochs_lead:
+                self.set(name, plan_fields.write(value))
 
     def step(self, name: str, direction: int) -> bool:
         """Goes to the next value; False where a field has none."""

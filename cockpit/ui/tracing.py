@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-from cockpit.errors import CockpitError
 
 if TYPE_CHECKING:
     from cockpit.core.forecast import MemoryForecast
@@ -19,6 +15,8 @@ if TYPE_CHECKING:
     from cockpit.memory.forecast import Forecaster
 
 RETRY_SECONDS = 0.05
+# The screen says that it is still tracing, and whoever changes the plan calls it off.
+TRACE_SECONDS = 600.0
 
 
 class Tracer:
@@ -32,6 +30,8 @@ class Tracer:
         self._allowed = False
         self._in_use = threading.Lock()
         self._worker = worker
+        # When the trace that is under way began.
+        self._since: float | None = None
         self._forecasters: dict[tuple[Backend, str | None], Forecaster] = {}
 
     def allow(self) -> None:
@@ -44,7 +44,7 @@ class Tracer:
         """Starts the child if it is allowed, without waiting for it; else ends it."""
         while not self._in_use.acquire(timeout=RETRY_SECONDS):
             if not self._allowed:
-                self._interrupt()
+                self._cancel()
         try:
             if self._allowed:
                 self._child().start()
@@ -58,6 +58,12 @@ class Tracer:
         self.forbid()
         self.settle()
 
+    def give_way(self, after_seconds: float) -> None:
+        """Calls off a trace that has taken longer than that; a new child costs seconds too."""
+        since = self._since
+        if since is not None and time.monotonic() - since > after_seconds:
+            self._cancel()
+
     def forecast(
         self,
         plan: RunPlan,
@@ -65,40 +71,55 @@ class Tracer:
         *,
         rough_longest_tokens: int | None = None,
         within_seconds: float | None = None,
+        compare: bool = True,
     ) -> MemoryForecast | None:
         """The traced forecast, or the rough one that says why not.
 
-        None if nothing is known of the model, or the child is forbidden.
+        ``compare`` as ``Forecaster.forecast`` has it. None if it was called off or the child is
+        forbidden; CockpitError with the reason if nothing is known of the model.
         """
+        from cockpit.memory.client import TraceCancelled
+
         with self._in_use:
             if not self._allowed:
                 return None
-            forecaster = self._forecaster(profile)
-            with contextlib.suppress(CockpitError), self._limited(within_seconds):
-                found = forecaster.forecast(plan, rough_longest_tokens=rough_longest_tokens)
+            self._since = time.monotonic()
+            try:
+                found = self._ask(profile)(
+                    plan,
+                    rough_longest_tokens=rough_longest_tokens,
+                    within_seconds=within_seconds,
+                    compare=compare,
+                )
                 return found if self._allowed else None
-            return None
+            except TraceCancelled:
+                return None
+            finally:
+                self._since = None
 
-    @contextlib.contextmanager
-    def _limited(self, seconds: float | None) -> Iterator[None]:
-        """Ends a trace that takes longer than that."""
-        timer = threading.Timer(seconds or 0, self._interrupt) if seconds else None
-        if timer is not None:
-            timer.start()
-        try:
-            yield
-        finally:
-            if timer is not None:
-                timer.cancel()
+    def lengths(self, plan: RunPlan, profile: HardwareProfile | None) -> list[int] | None:
+        """Tokens of every training example, uncut; None if they cannot be known."""
+        with self._in_use:
+            return self._forecaster(profile).lengths(plan) if self._allowed else None
+
+    def _ask(self, profile: HardwareProfile | None) -> Callable[..., MemoryForecast]:
+        from cockpit.memory.oracle import Oracle
+
+        forecaster = self._forecaster(profile)
+        if profile is None:
+            return forecaster.forecast
+        return Oracle(profile, forecaster=forecaster).ask
 
     def _forecaster(self, profile: HardwareProfile | None) -> Forecaster:
         from cockpit.memory.forecast import Forecaster
 
         backend: Backend = profile.backend if profile is not None else "cpu"
-        chip = profile.chip if profile is not None else None
-        if (backend, chip) not in self._forecasters:
-            self._forecasters[backend, chip] = Forecaster(backend, chip, worker=self._child())
-        return self._forecasters[backend, chip]
+        kind = (backend, profile.chip if profile is not None else None)
+        if kind not in self._forecasters:
+            self._forecasters[kind] = Forecaster(
+                *kind, timeout_seconds=TRACE_SECONDS, worker=self._child()
+            )
+        return self._forecasters[kind]
 
     def _child(self) -> Worker:
         if self._worker is None:
@@ -107,9 +128,6 @@ class Tracer:
             self._worker = Worker()
         return self._worker
 
-    def _interrupt(self) -> None:
-        """Ends a trace that is under way: whoever waits for it is told at once."""
-        pid = self._worker.pid if self._worker is not None else None
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    def _cancel(self) -> None:
+        if self._worker is not None:
+            self._worker.cancel()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cockpit.core import events as ev
+from cockpit.core import guard
 from cockpit.core.concerns import Concern
 from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RunState
@@ -127,6 +128,8 @@ def last_word(view: RunView) -> tuple[str, str, str] | None:
     if state.diagnosis is not None and state.status == "failed":
         said = state.diagnosis
         return said.title, "\n".join(said.evidence), said.remedy
+    if state.guard is not None and state.guard.level == "stop" and not state.active:
+        return guard.told(state.guard)
     if state.end is not None and (state.end.title or state.end.message):
         return state.end.title or "The run ended", state.end.message, state.end.remedy
     return None

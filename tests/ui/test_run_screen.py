@@ -269,3 +269,29 @@ async def test_a_spike_is_told_and_one_key_halves_the_rate() -> None:
         await until(pilot, run.control.exists)
     (command,) = commands(run)
     assert (command.action, command.value) == ("set_learning_rate", 5e-4)
+
+
+async def test_the_morning_tells_the_story_of_the_night() -> None:
+    run = living_run()
+    recovery = ev.Recovery(
+        after_attempt=1, rung="batch_size", title="Smaller micro-batches: 8 x 1 -> 4 x 2",
+        changes={"batch_size": 4}, from_update=100, lost_updates=23, automatic=True,
+        forecast_bytes=4_100_000_000, budget_bytes=5_000_000_000,
+        cause="The kernel killed the trainer: out of memory",
+    )  # fmt: skip
+    jsonl.append(run.supervisor_events, ev.Recovered(attempt=2, recovery=recovery).line())
+    async with opened(run, size=(120, 40)) as pilot:
+        await until_shown(pilot, "went on after running out of memory 1 time", "l tells the story")
+        await pilot.press("l", "l", "l")
+        await until_shown(
+            pilot, "[Story]", "attempt 2", "Smaller micro-batches: 8 x 1 -> 4 x 2", "by itself",
+            "from update 100, 23 updates made again", "4.10 GB of 5.00 GB", "The kernel killed",
+        )  # fmt: skip
+
+
+async def test_what_the_guard_saw_is_told() -> None:
+    run = living_run()
+    seen = ev.Guarded(attempt=1, level="warn", title="Memory is nearly full", evidence=("95 %",))
+    jsonl.append(run.supervisor_events, seen.line())
+    async with opened(run) as pilot:
+        await until_shown(pilot, "! Memory is nearly full: 95 %")

@@ -10,12 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
 
 from cockpit.memory.client import Worker
 from cockpit.system import run_dir
+from cockpit.ui import inquiry
+from cockpit.ui.app import CockpitApp
 from cockpit.ui.tracing import Tracer
 from cockpit.ui.view import Forecast
 from cockpit.ui.widgets.estimate import Estimate, memory_line, notes_of
@@ -38,6 +41,10 @@ FORECAST = Forecast(
     parts=(("weights", 2_000_000_000), ("run_ahead", 100_000_000), ("activations", 4_000_000_000)),
     notes=("highest in the update", "with your data: longest batch 1,184 tokens"),
 )  # fmt: skip
+
+
+# A run of seconds: what it trains does not matter.
+BRIEF = demo_plan(iters=2, val_batches=1, sample_prompts=[])
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -65,7 +72,6 @@ def text_of(spans: tuple[tuple[str, str], ...]) -> str:
 
 async def test_the_traced_figure_replaces_the_rough_one_and_follows_the_plan() -> None:
     async with opened(size=(120, 40)) as pilot:
-        await until_shown(pilot, "rough estimate", "tracing…")
         text = await until_shown(pilot, "fits · from the traced graph", "█ ")
         assert "rough estimate" not in text
         before = pilot.app.screen.query_one(Estimate).forecast
@@ -90,10 +96,9 @@ async def test_another_machine_is_traced_with_its_own_backend() -> None:
 
 
 async def test_the_tracing_process_is_gone_before_training_starts_and_comes_back() -> None:
-    async with opened() as pilot:
-        await until_shown(pilot, "from the traced graph")
+    async with opened(plan=BRIEF) as pilot:
+        await until_shown(pilot, "traced")
         assert tracing_processes(os.getpid())
-        await pilot.press("tab", *["down"] * KEY_FIELDS.index("iters"), *"10", "enter")
         await pilot.press("ctrl+r")
         await until_shown(pilot, "✓ completed")
         assert not tracing_processes(os.getpid())
@@ -187,15 +192,36 @@ def test_what_the_data_make_of_it_is_said_first() -> None:
 
 async def test_no_figure_of_the_other_plan_is_launched() -> None:
     """A launch right after a change waits for the figure of the changed plan."""
-    async with opened(size=(120, 40)) as pilot:
+    async with opened(size=(120, 40), plan=BRIEF) as pilot:
         await until_shown(pilot, "from the traced graph")
         before = pilot.app.screen.query_one(Estimate).forecast
-        await pilot.press("tab", *["down"] * KEY_FIELDS.index("iters"), *"10", "enter")
         form = pilot.app.screen.query_one(PlanForm)
         form.move_to(KEY_FIELDS.index("batch_size"))
+        form.focus()
         await pilot.press("right", "ctrl+r")
         await until_shown(pilot, "✓ completed")
         (run,) = run_dir.all_runs()
         kept = run.attempt(1).forecast()
         assert kept is not None and before is not None and before.peak_bytes is not None
         assert kept["peak_bytes"] > 1.3 * before.peak_bytes
+
+
+async def test_a_slow_trace_says_that_it_is_at_it_and_gives_way(tmp_path: Path) -> None:
+    """The first child never answers: the rough figure stays, and another plan is still traced."""
+    mark = tmp_path / "mark"
+    child = (
+        "import pathlib, runpy, sys\n"
+        f"mark = pathlib.Path({str(mark)!r}); first = not mark.exists(); mark.touch()\n"
+        "if first: print('{\"ready\": true}', flush=True); sys.stdin.read()\n"
+        "sys.argv = ['worker']; runpy.run_module('cockpit.memory.worker', run_name='__main__')"
+    )
+    app = CockpitApp("choose", BRIEF)
+    app.tracer = Tracer(Worker((sys.executable, "-c", child)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until_shown(pilot, "rough estimate", "still tracing, 3s")
+        await until(pilot, lambda: app.screen.inquiry.tracing_seconds > inquiry.GIVE_WAY_SECONDS)  # type: ignore[attr-defined]
+        form = app.screen.query_one(PlanForm)
+        form.focus()
+        form.move_to(KEY_FIELDS.index("batch_size"))
+        await pilot.press("right")
+        await until_shown(pilot, "from the traced graph")

@@ -60,20 +60,29 @@ class CockpitScreen(Screen[None]):
 
     @work(thread=True, group="resume", exclusive=True)
     def offer_to_resume(self, run: RunDir) -> None:
-        """Says how the run would go on, and starts it after a yes."""
-        from cockpit.ui import resuming
+        """Says how the run would go on, and starts it after a yes; or shows its ways on."""
+        from cockpit.ui import recovering, resuming
 
         def offer(prepared: ResumePlan) -> None:
             question = Question(f"Resume {run.name}?", resuming.in_words(prepared), again="R")
             self.ask(question, lambda: self._resume(prepared))
 
-        self.attempt(lambda: resuming.prepare(run), offer)
+        if recovering.wants_recovery(run):
+            self.deliver(self.recover, run)
+        else:
+            self.attempt(lambda: resuming.prepare(run), offer)
 
     @work(thread=True, group="resume", exclusive=True)
     def _resume(self, prepared: ResumePlan) -> None:
         from cockpit.ui import resuming
 
         self.attempt(lambda: resuming.start(prepared, self.cockpit.tracer), self.resumed)
+
+    def recover(self, run: RunDir) -> None:
+        """Shows what ended the run and its ways on."""
+        from cockpit.ui.screens.recover import RecoverScreen
+
+        self.app.switch_screen(RecoverScreen(run))
 
     def resumed(self, run: RunDir) -> None:
         """The run goes on: shows it."""

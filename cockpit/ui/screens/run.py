@@ -62,7 +62,7 @@ class RunScreen(CockpitScreen):
         Binding("c", "checkpoint", "Checkpoint", tooltip="Write a checkpoint now"),
         Binding("v", "validate", "Validate", tooltip="Measure the validation loss now"),
         Binding("t", "sample", "Try", tooltip="Answer the sample prompts with today's weights"),
-        Binding("l", "turn", "Log/samples", tooltip="Log, samples, notes"),
+        Binding("l", "turn", "Log/samples", tooltip="Log, samples, notes, story"),
         Binding("a", "act", "Act on it", tooltip="Do what is advised, after a question"),
         Binding("e", "explain", "Explain", tooltip="What is wrong or how it ended, in full"),
         Binding("d,escape", "detach", "Detach", tooltip="Leave this run alone, training goes on"),

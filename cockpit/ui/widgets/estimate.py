@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cockpit.core import format as fmt
 from cockpit.ui.bars import bar
+from cockpit.ui.prospects import Prospects, prospects_line
 from cockpit.ui.spans import Line, Role, heading, line, width_of
 from cockpit.ui.view import Forecast
 from cockpit.ui.widgets.lines import Lines
@@ -21,41 +22,66 @@ INDENT = " " * 10
 # Lines for problems that the details of the forecast leave free.
 PROBLEM_ROOM = 2
 DETAIL_LINES = 3
+# A trace that takes longer says for how long.
+SLOW_SECONDS = 3.0
 
 
 class Estimate(Lines):
-    """Memory, the first problem or that there is none, what the field means; more with room."""
+    """Memory, what the plan comes to, what is amiss, what the field means; more with room."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.forecast: Forecast | None = None
+        # Why there is no forecast.
+        self.reason = ""
         # The forecast is of the plan as it was, and a newer one is under way.
         self.stale = False
-        self.tracing = False
+        self.tracing_seconds: float | None = None
+        self.searching = False
         self.waiting = True
+        self.prospects: Prospects | None = None
+        # The cheapest change that makes the plan fit, or that there is none, in words.
+        self.fit = ""
         self.problems: list[str] = []
         self.warnings: tuple[str, ...] = ()
         self.about = ""
 
+    @property
+    def tracing(self) -> bool:
+        return self.tracing_seconds is not None
+
     def build(self, width: int, height: int) -> Sequence[Line]:
-        note = "tracing…" if self.tracing else "checking…" if self.waiting else ""
+        note = self._activity()
         told = line((note, "accent")) if note else ()
         head = heading(line(("Before you launch", "strong")), told, width)
-        memory = memory_line(self.forecast, self.waiting or self.tracing, width, stale=self.stale)
-        spare = height - 3
+        waiting = self.waiting or self.tracing
+        memory = memory_line(self.forecast, waiting, width, stale=self.stale, reason=self.reason)
+        prospects = prospects_line(self.prospects, width, stale=self.waiting)
+        spare = height - 4
         details: list[Line] = []
         if spare >= DETAIL_LINES + PROBLEM_ROOM and self.forecast is not None:
             details = detail_lines(self.forecast, width)
-        said = problem_lines(self.problems, self.warnings, self.waiting, spare - len(details))
+        room = spare - len(details)
+        said = problem_lines(self.problems, self.warnings, self.waiting, room, fit=self.fit)
         about = line((f" {fmt.plain(self.about)}", "label"))
-        return [head, memory, *details, *said, about]
+        return [head, memory, *details, prospects, *said, about]
+
+    def _activity(self) -> str:
+        if self.tracing_seconds is None:
+            return "checking…" if self.waiting else "looking for what fits…" * self.searching
+        if self.tracing_seconds < SLOW_SECONDS:
+            return "tracing…"
+        return f"still tracing, {fmt.duration(self.tracing_seconds)}…"
 
 
-def memory_line(forecast: Forecast | None, waiting: bool, width: int, *, stale: bool) -> Line:
+def memory_line(
+    forecast: Forecast | None, waiting: bool, width: int, *, stale: bool, reason: str = ""
+) -> Line:
     """``memory  6.10 GB (6.00 to 6.20 GB) of 24.2 GB budget: fits · from the traced graph``."""
     label = line((" memory   ", "label"))
     if forecast is None or forecast.peak_bytes is None:
-        return (*label, ("estimating…" if waiting else "n/a", "label"))
+        unknown = f"n/a: {fmt.plain(reason)}" if reason else "n/a"
+        return (*label, ("estimating…" if waiting else unknown, "label"))
     verdict, role = fits(forecast)
     if stale:
         verdict, role = "outdated", "label"
@@ -110,11 +136,13 @@ def detail_lines(forecast: Forecast, width: int) -> list[Line]:
 
 
 def problem_lines(
-    problems: list[str], warnings: Sequence[str], waiting: bool, room: int
+    problems: list[str], warnings: Sequence[str], waiting: bool, room: int, *, fit: str = ""
 ) -> list[Line]:
-    """Problems, then warnings, as far as there is room, and how many more there are."""
+    """Problems, then what would fit, then warnings, as far as there is room."""
     told: list[tuple[str, Role]] = [(f" ✗ {fmt.plain(problem)}", "bad") for problem in problems]
-    if not problems:
+    if fit:
+        told.append((f" → {fmt.plain(fit)}", "warn"))
+    elif not problems:
         told.append((" checking…", "label") if waiting else (" ✓ ready to launch", "good"))
     told += [(f" ! {fmt.plain(warning)}", "warn") for warning in warnings]
     if len(told) <= room:

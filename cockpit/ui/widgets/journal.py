@@ -13,12 +13,12 @@ from cockpit.ui.view import RunView
 from cockpit.ui.widgets.lines import Lines
 from cockpit.ui.widgets.status import NOTE_ROLE
 
-Page = Literal["log", "samples", "notes"]
-PAGES: tuple[Page, ...] = ("log", "samples", "notes")
+Page = Literal["log", "samples", "notes", "story"]
+PAGES: tuple[Page, ...] = ("log", "samples", "notes", "story")
 
 
 class Journal(Lines):
-    """One of three pages, the newest entry at the bottom."""
+    """One of four pages, the newest entry at the bottom."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -56,7 +56,36 @@ def page_lines(view: RunView, page: Page, width: int) -> list[Line]:
     if page == "samples":
         lines = [row for sample in view.state.samples for row in sample_lines(sample, width)]
         return lines or _empty("No samples yet: t asks for one.")
+    if page == "story":
+        return story_lines(view) or _empty("It never ran out of memory.")
     return [row for note in view.state.notes for row in note_lines(note)] or _empty("No notes.")
+
+
+def story_lines(view: RunView) -> list[Line]:
+    """Every recovery: why, what was changed, what it cost; and why the last one was not taken."""
+    lines = []
+    for told in view.state.recoveries:
+        found = told.recovery
+        who = "by itself" if found.automatic else "as chosen"
+        lost = f"{fmt.count(found.lost_updates)} updates made again" if found.lost_updates else ""
+        cost = ", ".join(
+            part for part in (f"from update {fmt.count(found.from_update)}", lost) if part
+        )
+        lines += [
+            line(
+                (f" attempt {told.attempt}  ", "label"),
+                (fmt.plain(found.title), "strong"),
+                (f"  {who}, {cost}", "label"),
+            ),
+            line(("   because: ", "label"), fmt.plain(found.cause or "it was out of memory")),
+            line((f"   forecast {fmt.gigabytes(found.forecast_bytes)}", "label"),
+                 (f" of {fmt.gigabytes(found.budget_bytes)}", "label")),
+        ]  # fmt: skip
+    if (refused := view.state.refused) is not None:
+        lines.append(line((f" ! {fmt.plain(refused.title)}", "warn")))
+        said = " → ".join(part for part in (refused.message, refused.remedy) if part)
+        lines.append(line(("   ", "label"), fmt.plain(said)))
+    return lines
 
 
 def sample_lines(sample: ev.Sampled, width: int) -> list[Line]:

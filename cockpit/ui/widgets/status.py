@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cockpit.core import format as fmt
+from cockpit.core import guard
 from cockpit.ui.bars import bar
 from cockpit.ui.spans import Line, Role, line, spread, width_of
 from cockpit.ui.view import RunView, last_word, worst_note
@@ -71,6 +72,13 @@ def message(view: RunView) -> Line:
             f" {does}",
             (f": {found.evidence}", "label"),
         )
+    if view.state.guard is not None:
+        title, said, _ = guard.told(view.state.guard)
+        return line((f"! {fmt.plain(title)}: {fmt.plain(said)}", "warn"))
+    if view.state.recoveries and view.state.active:
+        times = len(view.state.recoveries)
+        text = f"went on after running out of memory {times} time{'s' if times > 1 else ''}"
+        return line((text, "warn"), (" l", "accent"), (" tells the story", "label"))
     note = worst_note(view)
     if note is not None and (view.state.active or note.level != "info"):
         sign = "" if note.level == "info" else "! "
