@@ -56,6 +56,8 @@ def parse(line: bytes) -> dict[str, Any] | Finding:
         return Finding(f"not UTF-8: byte {line[error.start]:#04x}", column=error.start + 1)
     except json.JSONDecodeError as error:
         return _broken(error)
+    except ValueError:
+        return Finding("not valid JSON: a number of thousands of digits")
     except RecursionError:
         return Finding("not usable: nested too deeply")
     if not isinstance(value, dict):
