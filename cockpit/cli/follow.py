@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cockpit.cli.output import say
 from cockpit.core import events as ev
@@ -13,7 +14,7 @@ from cockpit.core import format as fmt
 from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RunState
 from cockpit.errors import CockpitError
-from cockpit.system import models
+from cockpit.system import models, run_lock
 from cockpit.system.observe import RunWatcher
 from cockpit.system.run_dir import RunDir
 
@@ -21,15 +22,22 @@ POLL_SECONDS = 0.3
 CATCH_UP_LINES = 5
 
 
+Said = TypeVar("Said", bound=ev.Record)
+
+
 @dataclass(slots=True)
 class Printed:
-    """How much of a RunState has been said already."""
+    """How much of a RunState has been said already: the last of each kind.
 
+    Not how many: a RunState forgets old ones.
+    """
+
+    begun: bool = False
     update: int = 0
-    validations: int = 0
-    checkpoints: int = 0
-    samples: int = 0
-    said_notes: float = 0.0
+    validation: ev.Validated | None = None
+    checkpoint: ev.Checkpointed | None = None
+    note: ev.Note | None = None
+    recovery: ev.Recovered | None = None
     phase: str = ""
 
 
@@ -37,11 +45,14 @@ def follow(run: RunDir) -> RunState:
     """Prints progress to standard error until the run has ended, and returns its state."""
     watcher = RunWatcher(run)
     report_every = run.plan().in_updates(run.plan().steps_per_report)
+    recovers = run.plan().on_oom == "auto"
     printed = Printed()
     while True:
+        # A supervisor that may go on by itself has the last word, after the trainer's.
+        waits = recovers and run_lock.is_held(run)
         state = watcher.poll()
         print_progress(state, printed, report_every)
-        if not state.active and watcher.caught_up:
+        if not state.active and watcher.caught_up and not waits:
             return state
         time.sleep(POLL_SECONDS)
 
@@ -57,23 +68,41 @@ def current_state(run: RunDir) -> RunState:
 
 def print_progress(state: RunState, printed: Printed, report_every: int) -> None:
     """Says what is new in ``state`` since the last call."""
-    for note in state.notes:
-        if note.t > printed.said_notes:
-            say(f"{note.level}: {note.message}" + (f"\n  -> {note.remedy}" if note.remedy else ""))
-            printed.said_notes = note.t
+    for note in _after(state.notes, printed.note):
+        say(f"{note.level}: {note.message}" + (f"\n  -> {note.remedy}" if note.remedy else ""))
+        printed.note = note
+    for recovered in _after(state.recoveries, printed.recovery):
+        say(recovery_line(recovered))
+        printed.recovery = recovered
     if state.phase != printed.phase and state.phase in ("loading", "compiling", "testing"):
         say(f"{state.phase} ...")
     printed.phase = state.phase
     _print_updates(state, printed, report_every)
-    for validation in state.validations[printed.validations :]:
+    # Attaching to a long run starts near its end, not with a thousand lines.
+    newest = 0 if printed.begun else -CATCH_UP_LINES
+    printed.begun = True
+    for validation in _after(state.validations, printed.validation)[newest:]:
         say(validation_line(validation, state))
-    printed.validations = len(state.validations)
-    for checkpoint in state.checkpoints[printed.checkpoints :]:
+        printed.validation = validation
+    for checkpoint in _after(state.checkpoints, printed.checkpoint)[newest:]:
         say(f"{_at(checkpoint.update, state)}  checkpoint ({checkpoint.reason})")
-    printed.checkpoints = len(state.checkpoints)
+        printed.checkpoint = checkpoint
+
+
+def _after(records: Iterable[Said], last: Said | None) -> Sequence[Said]:
+    """Those that follow ``last``; the later ones if it is not among them any more."""
+    found = list(records)
+    if last is None:
+        return found
+    for index in range(len(found) - 1, -1, -1):
+        if found[index] == last:
+            return found[index + 1 :]
+    return [record for record in found if record.t > last.t]
 
 
 def _print_updates(state: RunState, printed: Printed, report_every: int) -> None:
+    # A new attempt may start before the place where the one before it ended.
+    printed.update = min(printed.update, state.update)
     due = [
         (update, loss, rate)
         for (update, loss), (_, rate) in _since(state, printed.update)
@@ -81,7 +110,6 @@ def _print_updates(state: RunState, printed: Printed, report_every: int) -> None
     ]
     if due:
         printed.update = due[-1][0]
-    # Attaching to a long run starts near its end, not with a thousand lines.
     for update, loss, rate in due[-CATCH_UP_LINES:]:
         say(
             f"{_at(update, state)}  loss {fmt.loss(loss)}  rate {rate:.2e}  "
@@ -94,6 +122,13 @@ def _since(state: RunState, update: int) -> Iterator[tuple[tuple[int, float], tu
     """Losses and learning rates after ``update``, oldest first."""
     start = bisect_right(state.losses, update, key=lambda point: point[0])
     return zip(state.losses[start:], state.learning_rates[start:], strict=True)
+
+
+def recovery_line(event: ev.Recovered) -> str:
+    """``attempt 2 recovers from update 40 (3 made again): Fewer layers: 4 -> 2``."""
+    taken = event.recovery
+    again = f" ({taken.lost_updates} made again)" if taken.lost_updates else ""
+    return f"attempt {event.attempt} recovers from update {taken.from_update}{again}: {taken.title}"
 
 
 def validation_line(validation: ev.Validated, state: RunState) -> str:
@@ -128,6 +163,10 @@ def print_ending(run: RunDir, plan: RunPlan, state: RunState) -> None:
     )
     if state.status == "failed":
         _print_failure(state)
+    if (refused := state.refused) is not None:
+        say(f"not recovered by itself: {refused.title}")
+        for line in filter(None, (refused.message, refused.remedy and f"-> {refused.remedy}")):
+            say(f"  {line}")
     elif state.end is not None and state.end.title:
         say(f"{state.end.title}. {state.end.message}")
         if state.end.remedy:

@@ -56,7 +56,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """``file`` is in the newest checkpoint, or, with a slash, in the run directory."""
+    """``file`` is in a folder: that of the newest ``checkpoint`` or ``attempt``, or of the ``run``.
+
+    With SEAL at its end only the checksum in it is meant.
+    """
 
     file: str
     manner: Manner
@@ -78,20 +81,27 @@ class Case:
         return f"{told}; {self.damage}" if self.damage else told
 
 
-CHECKPOINT_FILES = (
-    "adapters.safetensors",
-    "optimizer.safetensors",
-    "state.json",
-    "adapter_config.json",
+SEAL = "#sha256"
+# As many as have no factor in common with the manners, so that every pair has its turn.
+FILES = (
+    "checkpoint/state.json",
+    "checkpoint/optimizer.safetensors",
+    "checkpoint/adapters.safetensors",
+    "checkpoint/state.json" + SEAL,
+    "checkpoint/adapter_config.json",
+    "run/supervisor.jsonl",
+    "attempt/trainer.jsonl",
+    "run/control.jsonl",
+    "attempt/plan.toml",
+    "run/plan.toml",
 )
-RUN_FILES = ("./supervisor.jsonl", "./trainer.jsonl", "./control.jsonl", "./plan.toml")
 
 
 def cases(count: int, seed: int, updates: int) -> Iterator[Case]:
     """``count`` cases, every kind in turn, so that few of them are still a bit of each."""
     rng = random.Random(seed)
     groups = itertools.cycle(GROUPS)
-    files = itertools.cycle(CHECKPOINT_FILES + RUN_FILES)
+    files = itertools.cycle(FILES)
     manners = itertools.cycle(MANNERS)
     for number in range(1, count + 1):
         place = number % 10
@@ -142,13 +152,13 @@ _AROUND: tuple[How, ...] = ("before", "after")
 _WITHIN: tuple[How, ...] = ("before", "half", "after")
 # How often an undisturbed run makes each call, about; a fault that is never met is no fault.
 _TRAINER_CALLS: tuple[tuple[Call, int, tuple[How, ...]], ...] = (
-    ("fsync", 60, _AROUND),
-    ("rename", 20, _AROUND),
-    ("mkdir", 9, _AROUND),
-    ("unlink", 20, _AROUND),
-    ("symlink", 9, _AROUND),
-    ("emit", 60, _WITHIN),
-    ("write", 36, _WITHIN),
+    ("fsync", 48, _AROUND),
+    ("rename", 16, _AROUND),
+    ("mkdir", 8, _AROUND),
+    ("unlink", 16, _AROUND),
+    ("symlink", 8, _AROUND),
+    ("emit", 48, _WITHIN),
+    ("write", 29, _WITHIN),
 )
 _OTHER_CALLS: tuple[tuple[Process, Call, int, tuple[How, ...]], ...] = (
     ("supervisor", "emit", 4, _WITHIN),
@@ -157,10 +167,10 @@ _OTHER_CALLS: tuple[tuple[Process, Call, int, tuple[How, ...]], ...] = (
     ("cockpit", "write", 2, _WITHIN),
 )
 _REFUSED_CALLS: tuple[tuple[Process, Call, int], ...] = (
-    ("trainer", "write", 36),
-    ("trainer", "fsync", 60),
-    ("trainer", "emit", 60),
-    ("trainer", "mkdir", 8),
+    ("trainer", "write", 29),
+    ("trainer", "fsync", 48),
+    ("trainer", "emit", 48),
+    ("trainer", "mkdir", 7),
     ("cockpit", "mkdir", 2),
     ("cockpit", "write", 2),
 )

@@ -9,19 +9,18 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from cockpit.system import checkpoints, observe
 from cockpit.system.run_dir import RunDir
+from tests.crash import starting
 from tests.crash.cases import Case, Fault, Kill
-from tests.crash.records import Outcome, Reference, Round, announced, damage_file, weights
+from tests.crash.damage import inflict
+from tests.crash.records import Outcome, Reference, Round, announced, weights
 from tests.crash.witness import Witness, living
 
-FAULTS = Path(__file__).with_name("faults")
-ROOT = Path(__file__).parents[2]
 # Whatever takes this long hangs, or the machine does.
 HANG_SECONDS = 90.0
 REFUSED_SECONDS = 0.5
@@ -62,18 +61,21 @@ class Play:
         """Death after death, resume after resume; then everything is compared."""
         deaths = list(self.case.deaths)
         damage = self.case.damage
+        spoiled: Path | None = None
         action, run = "train", None
         for _ in range(MOST_ROUNDS):
             death = deaths.pop(0) if deaths else None
             round = Round(action, str(death or "nothing"))
             self.outcome.rounds.append(round)
             run = self._round(round, run, death)
+            if spoiled is not None:
+                self._check_it_was_told(spoiled, round)
+                spoiled = None
             if round.ended == "completed":
                 break
             saved = run is not None and checkpoints.complete(run)
             if run is not None and saved and damage is not None:
-                damage_file(run, damage, self.rng)
-                damage = None
+                spoiled, damage = inflict(run, damage, self.rng), None
             action = "resume" if run is not None and saved else "train"
             if action == "train" and run is not None:
                 self._given_up.add(run.path)
@@ -121,39 +123,11 @@ class Play:
         self, action: str, death: Kill | Fault | None, run: RunDir | None = None
     ) -> subprocess.Popen[str]:
         where = self.setting.plan_path if action == "train" or run is None else run.path
-        environment = os.environ | {
-            "COCKPIT_HOME": str(self.home),
-            "PYTHONPATH": os.pathsep.join([str(FAULTS), str(ROOT)]),
-            "PYTHONFAULTHANDLER": "1",
-        }
         self._lifted.unlink(missing_ok=True)
-        if isinstance(death, Fault):
-            module = (
-                "tests.crash.cockpit" if death.process == "cockpit" else f"cockpit.{death.process}"
-            )
-            environment["CRASH_FAULT"] = json.dumps(
-                {
-                    "process": module,
-                    "call": death.call,
-                    "nth": death.nth,
-                    "how": death.how,
-                    "under": str(self.home / "runs"),
-                    "mark": str(self._mark),
-                    "until": str(self._lifted),
-                }
-            )
-        log = (self.home / "cockpit.log").open("a")
-        cockpit = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.cockpit", action, str(where), str(self.home)],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-            cwd=ROOT,
+        fault = death if isinstance(death, Fault) else None
+        cockpit = starting.cockpit(
+            self.home, action, where, starting.fault(fault, self.home, self._mark, self._lifted)
         )
-        log.close()
         self._cockpits.append(cockpit)
         return cockpit
 
@@ -182,7 +156,7 @@ class Play:
             looked += 1
             if looked % 50 == 0 and not living(self.home):
                 return False
-            time.sleep(0.002)
+            time.sleep(0.005)
         raise Hang(f"update {update}")
 
     def until_over(
@@ -258,8 +232,7 @@ class Play:
             with contextlib.suppress(ValueError):
                 answer = json.loads(line)
                 round.resumed_from = answer.get("resumed", round.resumed_from)
-                if answer.get("passed_over"):
-                    round.title += "passed over: " + "; ".join(answer["passed_over"])
+                round.passed_over += answer.get("passed_over", [])
                 if "refused" in answer:
                     round.title += f"refused: {answer['refused']} ({answer['message']})"
         log = (self.home / "cockpit.log").read_text()
@@ -282,12 +255,21 @@ class Play:
         except checkpoints.DamagedError as error:
             self._problem(f"{round.what}: adapters are not usable: {error}")
 
+    def _check_it_was_told(self, spoiled: Path, round: Round) -> None:
+        """The checkpoint before the damaged one was taken, and why was said."""
+        if not any(spoiled.name in said for said in round.passed_over):
+            self._problem(f"{spoiled.name} was damaged and nobody was told")
+        if round.resumed_from is None or round.resumed_from >= int(spoiled.name):
+            self._problem(f"{spoiled.name} was damaged, resumed from {round.resumed_from}")
+
     def _compare(self, run: RunDir) -> None:
         self.outcome.weights_sha256 = weights(run)
         if self.outcome.weights_sha256 != self._reference.weights_sha256:
             self._problem("the weights differ from the undisturbed run's")
         state = observe.current_state(run)
-        lost_records = self.case.damage is not None and self.case.damage.file == "./trainer.jsonl"
+        lost_records = (
+            self.case.damage is not None and self.case.damage.file == "attempt/trainer.jsonl"
+        )
         # A disk that is full for long may cost events of updates, never updates.
         refused = any(isinstance(d, Fault) and not d.kills for d in self.case.deaths)
         if state.losses != self._reference.losses and not (lost_records or refused):

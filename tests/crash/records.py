@@ -1,16 +1,14 @@
-"""How a case went, what the run left, and the damage that is done to it."""
+"""How a case went, and what the run left."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import random
 from dataclasses import dataclass, field
 
-from cockpit.system import checkpoints
 from cockpit.system.run_dir import RunDir
-from tests.crash.cases import Case, Damage
+from tests.crash.cases import Case
 
 
 @dataclass(slots=True)
@@ -20,6 +18,7 @@ class Round:
     action: str
     what: str
     resumed_from: int | None = None
+    passed_over: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     ended: str = ""
     title: str = ""
@@ -64,26 +63,3 @@ def announced(run: RunDir) -> list[int]:
             if event.get("type") == "checkpoint":
                 updates.append(event["update"])
     return updates
-
-
-def damage_file(run: RunDir, damage: Damage, rng: random.Random) -> None:
-    """Does to a file what a power cut, a dying disk or cosmic rays do."""
-    path = checkpoints.complete(run)[-1] / damage.file
-    if damage.file.startswith("./"):
-        name = damage.file.removeprefix("./")
-        here = run.path / name
-        path = (
-            here
-            if name in ("supervisor.jsonl", "control.jsonl")
-            else run.attempts()[-1].path / name
-        )
-    if not path.exists():
-        path.write_bytes(b"")
-    content = bytearray(path.read_bytes())
-    if damage.manner == "truncated":
-        content = content[: rng.randrange(len(content)) if content else 0]
-    elif damage.manner == "zeroed":
-        content = bytearray(len(content))
-    elif content:
-        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
-    path.write_bytes(content)

@@ -23,7 +23,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Out
     model = write_model(folder / "model")
     data = write_data(folder / "data", train=24, valid=4)
     stage = Stage(folder / "stage", model, data, patience=PATIENCE_SECONDS)
-    with ThreadPoolExecutor(2) as pool:
+    # One more than the cores of a small machine: much of a case is waiting.
+    with ThreadPoolExecutor(3) as pool:
         yield {outcome.case.number: outcome for outcome in pool.map(stage.play, CASES)}
 
 

@@ -19,20 +19,32 @@ MODULES = {
 }
 
 
+# A process that was only just forked is not yet what it will be; later it is looked at rarely.
+STRANGER_SECONDS = 2.0
+_strangers: dict[tuple[Path, int], float] = {}
+
+
 def living(folder: Path) -> dict[str, int]:
     """Pids of the processes that work on anything under ``folder``, by what they are.
 
     From the process table alone: nothing that the product says about itself is believed here.
     """
     found: dict[str, int] = {}
+    now = time.monotonic()
     for process in psutil.process_iter():
+        since = _strangers.setdefault((folder, process.pid), now)
+        if STRANGER_SECONDS < now - since < 2 * STRANGER_SECONDS:
+            continue
         try:
             arguments = process.cmdline()
-            if not any(str(folder) in argument for argument in arguments):
-                continue
-            dead = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+            ours = any(str(folder) in argument for argument in arguments)
+            if not ours and now - since > STRANGER_SECONDS:
+                _strangers[folder, process.pid] = now - STRANGER_SECONDS
+            dead = not ours or process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
         except psutil.Error:
             continue
+        if ours:
+            _strangers[folder, process.pid] = now
         for name, module in MODULES.items():
             if module in arguments and not dead:
                 found[name] = process.pid
