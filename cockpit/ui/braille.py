@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from cockpit.ui.axes import Axis
+from cockpit.ui.axes import Scale
 
 # Bits of a braille pattern, by column and by row from the top.
 _BITS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
@@ -22,7 +22,8 @@ class Envelope:
     once: a run of a million updates costs no more to redraw than a short one.
     """
 
-    def __init__(self, end: int, dots: int):
+    def __init__(self, end: int, dots: int, start: int = 0):
+        self.start = start
         self.end = end
         self.dots = dots
         self._taken = 0
@@ -35,7 +36,7 @@ class Envelope:
             self._taken = 0
             self._columns.clear()
         for x, y in points[self._taken :]:
-            if math.isfinite(y) and x <= self.end:
+            if math.isfinite(y) and self.start <= x <= self.end:
                 column = self.column(x)
                 low, high = self._columns.get(column, (y, y))
                 self._columns[column] = (min(low, y), max(high, y))
@@ -44,7 +45,8 @@ class Envelope:
 
     def column(self, x: float) -> int:
         """The column of dots in which update ``x`` falls."""
-        return min(self.dots - 1, int(x / self.end * (self.dots - 1) + 0.5))
+        share = (x - self.start) / (self.end - self.start)
+        return max(0, min(self.dots - 1, int(share * (self.dots - 1) + 0.5)))
 
     def columns(self) -> list[tuple[int, float, float]]:
         """(column, lowest, highest), left to right."""
@@ -57,11 +59,23 @@ class Envelope:
         spans = self._columns.values()
         return min(low for low, _ in spans), max(high for _, high in spans)
 
+    def positive_extent(self) -> tuple[float, float] | None:
+        """The lowest and highest above zero, as far as the columns tell; None without any."""
+        ends = [end for span in self._columns.values() for end in span if end > 0]
+        return (min(ends), max(ends)) if ends else None
+
 
 def draw(
-    columns: Sequence[tuple[int, float, float]], axis: Axis, width: int, rows: int
+    columns: Sequence[tuple[int, float, float]],
+    axis: Scale,
+    width: int,
+    rows: int,
+    widest_gap: int | None = None,
 ) -> list[str]:
-    """The envelope as ``rows`` lines of ``width`` braille cells; blank cells are spaces."""
+    """The envelope as ``rows`` lines of ``width`` braille cells; blank cells are spaces.
+
+    Neighbours are joined; with ``widest_gap``, only those at most so many columns apart.
+    """
     cells = [[0] * width for _ in range(rows)]
 
     def rise(x: int, top: int, bottom: int) -> None:
@@ -72,13 +86,13 @@ def draw(
     for x, low, high in columns:
         top, bottom = dot_row(high, axis, rows), dot_row(low, axis, rows)
         rise(x, top, bottom)
-        if previous is not None:
+        if previous is not None and (widest_gap is None or x - previous[0] <= widest_gap):
             _connect(previous, (x, top, bottom), rise)
         previous = (x, top, bottom)
     return ["".join(chr(_BLANK + bits) if bits else " " for bits in row) for row in cells]
 
 
-def dot_row(value: float, axis: Axis, rows: int) -> int:
+def dot_row(value: float, axis: Scale, rows: int) -> int:
     """The row of dots, from the top, in which ``value`` falls: four to each of ``rows``."""
     return round((1 - min(1.0, max(0.0, axis.share(value)))) * (rows * 4 - 1))
 

@@ -6,8 +6,9 @@ lives inside ``price`` and ``edited`` alone, so that it is gone before anything 
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from cockpit.system import death, hardware, observe
 from cockpit.system.run_dir import RunDir
 
 if TYPE_CHECKING:
+    from cockpit.core.forecast import MemoryForecast
+    from cockpit.core.plan import RunPlan
     from cockpit.core.run_state import RunState
     from cockpit.memory.oracle import Oracle
     from cockpit.memory.recovery import Situation
@@ -46,15 +49,21 @@ def examine(run: RunDir) -> Ways:
     return Ways(recovery.examine(run))
 
 
-def price(ways: Ways) -> Ways:
-    """The same with its ladder. Takes seconds."""
+def price(ways: Ways, forecast_next: Callable[[int], object]) -> Ways:
+    """The same with its ladder. Takes seconds; tells before each forecast how many there were."""
     from cockpit.memory import recovery
     from cockpit.memory.oracle import limits_of
 
     situation = ways.situation
     with _oracle(situation) as oracle:
         limits = limits_of(situation.plan, use_data=True)
-        ladder = recovery.ladder(situation, oracle.ask, limits, oracle.lengths)
+        done = itertools.count()
+
+        def ask(plan: RunPlan) -> MemoryForecast:
+            forecast_next(next(done))
+            return oracle.ask(plan)
+
+        ladder = recovery.ladder(situation, ask, limits, oracle.lengths)
     return Ways(situation, ladder)
 
 

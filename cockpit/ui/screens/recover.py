@@ -74,7 +74,12 @@ class RecoverScreen(CockpitScreen):
 
     @work(thread=True, group="ways", exclusive=True)
     def _price(self, ways: Ways) -> None:
-        self.attempt(lambda: recovering.price(ways), self._priced)
+        waiting = self.query_one(RungList).show_progress
+
+        def forecast_next(done: int) -> None:
+            self.deliver(waiting, done)
+
+        self.attempt(lambda: recovering.price(ways, forecast_next), self._priced)
 
     def _show(self, ways: Ways) -> None:
         self.ways = ways

@@ -20,10 +20,9 @@ from cockpit.system import control
 from cockpit.system.observe import RunWatcher
 from cockpit.system.run_dir import RunDir
 from cockpit.ui import recovering
-from cockpit.ui.screens.base import CockpitScreen
 from cockpit.ui.screens.dialogs import Question, TextDialog
+from cockpit.ui.screens.run_charts import CHART_KEYS, ChartScreen
 from cockpit.ui.view import Forecast, RunView, last_word
-from cockpit.ui.widgets.curve import Curve
 from cockpit.ui.widgets.journal import Journal
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.memory import MemoryPanel
@@ -49,7 +48,7 @@ STOP_TEXT = (
 )
 
 
-class RunScreen(CockpitScreen):
+class RunScreen(ChartScreen):
     """Watches one run and sends it commands. Leaving it leaves the run alone."""
 
     CSS_PATH = "run.tcss"
@@ -65,6 +64,7 @@ class RunScreen(CockpitScreen):
         Binding("l", "turn", "Log/samples", tooltip="Log, samples, notes, story"),
         Binding("a", "act", "Act on it", tooltip="Do what is advised, after a question"),
         Binding("e", "explain", "Explain", tooltip="What is wrong or how it ended, in full"),
+        *CHART_KEYS,
         Binding("d,escape", "detach", "Detach", tooltip="Leave this run alone, training goes on"),
     ]
 
@@ -83,7 +83,7 @@ class RunScreen(CockpitScreen):
     def compose(self) -> ComposeResult:
         yield TopBar(self.run.name, host_note(self.cockpit.surroundings.remote))
         yield Headline(id="headline")
-        yield Curve(id="curve")
+        yield from self.charts()
         with Horizontal(id="facts"):
             yield Numbers(id="numbers")
             yield MemoryPanel(id="memory")
@@ -148,14 +148,15 @@ class RunScreen(CockpitScreen):
         before = self.view
         changed = _offers(view) != _offers(before)
         self.view = view
+        self.show_charts(view)
         for widget in self._panels():
             widget.update_view(view)
         self._tell_answers(view)
         if changed:
             self.refresh_bindings()
 
-    def _panels(self) -> list[Headline | Curve | Numbers | MemoryPanel | Journal]:
-        kinds: list[type[Widget]] = [Headline, Curve, Numbers, MemoryPanel, Journal]
+    def _panels(self) -> list[Headline | Numbers | MemoryPanel | Journal]:
+        kinds: list[type[Widget]] = [Headline, Numbers, MemoryPanel, Journal]
         return [self.query_one(kind) for kind in kinds]  # type: ignore[misc]
 
     def _tell_answers(self, view: RunView) -> None:
@@ -166,6 +167,8 @@ class RunScreen(CockpitScreen):
             self.cockpit.say(f"{action}: {said}", warn=not answer.accepted)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if (offered := self.offers_chart(action)) is not None:
+            return offered
         status = self.view.state.status
         if action in WHEN and not self.view.state.active:
             return False
@@ -263,4 +266,5 @@ class RunScreen(CockpitScreen):
 
 def _offers(view: RunView) -> tuple[object, ...]:
     """What decides which keys work."""
-    return view.state.status, view.can_resume, view.recoverable, view.concerns
+    state = view.state
+    return state.status, view.can_resume, view.recoverable, view.concerns, bool(state.losses)

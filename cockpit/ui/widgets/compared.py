@@ -10,9 +10,9 @@ from cockpit.core import format as fmt
 from cockpit.system.comparison import Comparison
 from cockpit.ui.axes import Axis, axis_for, reach
 from cockpit.ui.braille import Envelope, Point, dot_row, draw
+from cockpit.ui.plot_frame import LABEL_WIDTH, x_axis, y_labels
 from cockpit.ui.spans import Line, Role, Span, heading, line, pad, shorten, shorten_path
 from cockpit.ui.widgets.cursor_list import CursorList
-from cockpit.ui.widgets.curve import LABEL_WIDTH, x_axis, y_labels
 from cockpit.ui.widgets.lines import Lines
 
 LETTERS = "ABCDEF"

@@ -1,138 +1,195 @@
-"""The loss curve: training as a braille line, validation as diamonds, both axes labelled."""
+"""The loss curve and what is done with it: smooth, zoom, move, read; and strips under it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from cockpit.core import format as fmt
-from cockpit.ui.axes import Axis, follow, nice_step, reach
-from cockpit.ui.braille import Envelope, dot_row, draw
-from cockpit.ui.spans import Line, Span, heading, line
+from cockpit.ui import smoothing, viewport
+from cockpit.ui.axes import Scale, follow, follow_log, reach
+from cockpit.ui.braille import Envelope, Point
+from cockpit.ui.loss_plot import Marks, legend, marks_of, plot_lines
+from cockpit.ui.plot_frame import LABEL_WIDTH, Grid
+from cockpit.ui.reading import in_words, read, stepped
+from cockpit.ui.smoothing import Smoothed
+from cockpit.ui.spans import Line, heading, line, width_of
+from cockpit.ui.strips import strip
 from cockpit.ui.view import RunView
 from cockpit.ui.widgets.lines import Lines
 
-LABEL_WIDTH = 8
-VALIDATION_MARK = "◆"
+# A plot of at least this height, heading and axis included, has strips under it.
+HEIGHT_FOR_STRIPS = 14
 
 
 class Curve(Lines):
-    """Keeps its axes and its envelope between draws, so that little changes on screen."""
+    """Keeps its axes and its envelopes between draws, so that little changes on screen."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._view: RunView | None = None
-        self._axis: Axis | None = None
-        self._envelope: Envelope | None = None
+        self._axis: Scale | None = None
+        self._window: viewport.Window | None = None
+        self._envelopes: dict[str, Envelope] = {}
+        self._average: Smoothed | None = None
+        self._columns = 1
+        self.smooth = False
+        self.logarithmic = False
+        self.cursor: int | None = None
 
     def update_view(self, view: RunView) -> None:
         self._view = view
         self.redraw()
 
+    def turn_smoothing(self) -> None:
+        """The curve smoothed, or as it is."""
+        self.smooth = not self.smooth
+        self._fresh()
+
+    def turn_axis(self) -> None:
+        """The losses on a logarithmic axis, or on a linear one."""
+        self.logarithmic = not self.logarithmic
+        self._fresh()
+
+    def zoom(self, inwards: bool) -> None:
+        """Half as many updates, or twice as many: around the cursor, else the newest."""
+        turned = viewport.zoomed_in if inwards else viewport.zoomed_out
+        self._window = turned(self._window, self.cursor, self._newest)
+        self._fresh()
+
+    def show_all(self) -> None:
+        """The whole run."""
+        self._window = None
+        self._fresh()
+
+    def turn_cursor(self) -> None:
+        """A cursor on the newest update that is shown, or none."""
+        if self.cursor is not None or self._view is None or not self._view.state.losses:
+            self.cursor = None
+        else:
+            _, end = self._bounds()
+            self.cursor = stepped(self._view.state.losses, min(end, self._newest) + 1, -1)
+        self.redraw()
+
+    def move(self, right: bool) -> None:
+        """The cursor by a cell, if there is one; the window by a quarter of it, otherwise."""
+        way = 1 if right else -1
+        if self.cursor is None or self._view is None:
+            self._window = viewport.moved(self._window, way, self._newest)
+            self._fresh()
+            return
+        start, end = self._bounds()
+        a_cell = max(1, round((end - start) / self._columns))
+        self.cursor = stepped(self._view.state.losses, self.cursor, way * a_cell)
+        before = self._window
+        self._window = viewport.with_update(self._window, self.cursor, self._newest)
+        if self._window != before:
+            self._axis = None
+        self.redraw()
+
+    def _fresh(self) -> None:
+        """Draws anew: an axis stays put while a run goes on, not when something else is shown."""
+        self._axis = None
+        self.redraw()
+
+    @property
+    def has_points(self) -> bool:
+        return self._view is not None and bool(self._view.state.losses)
+
+    @property
+    def zoomed(self) -> bool:
+        return self._window is not None
+
+    @property
+    def _newest(self) -> int:
+        if self._view is None:
+            return 1
+        state = self._view.state
+        return max(state.update, *(v.update for v in state.validations), 1)
+
+    def _bounds(self) -> tuple[int, int]:
+        if self._window is not None:
+            return self._window.bounds(self._newest)
+        return 0, reach(self._newest, self._view.state.updates if self._view else None)
+
     def build(self, width: int, height: int) -> Sequence[Line]:
-        columns, rows = width - LABEL_WIDTH - 2, height - 3
+        columns = width - LABEL_WIDTH - 2
+        strips = 2 if height >= HEIGHT_FOR_STRIPS else 0
+        rows = height - 3 - strips
         if self._view is None or columns < 10 or rows < 2:
             return ()
-        head = heading(line(("Loss", "strong")), legend(self._view), width)
-        return [head, *self._plot(self._view, columns, rows)]
-
-    def _plot(self, view: RunView, columns: int, rows: int) -> Sequence[Line]:
-        state = view.state
-        furthest = max(state.update, *(v.update for v in state.validations), 1)
-        end = reach(furthest, state.updates)
-        if self._envelope is None or (self._envelope.end, self._envelope.dots) != (
-            end,
-            columns * 2,
-        ):
-            self._envelope = Envelope(end, columns * 2)
-        self._envelope.follow(state.losses)
-        marks = [(v.update, v.loss) for v in state.validations if math.isfinite(v.loss)]
-        extent = _extent(self._envelope, marks)
+        self._columns = columns
+        start, end = self._bounds()
+        curve = self._curve(start, end)
+        envelope = self._follow("loss", curve, start, end)
+        marks = marks_of(self._view.state, start, end)
+        head = self._head(marks, curve, width)
+        extent = self._extent(envelope, marks)
         if extent is None:
-            return _waiting(view, columns, rows)
-        self._axis = follow(self._axis, *extent, about=max(3, rows // 3))
-        return plot_lines(self._envelope, marks, self._axis, columns, rows)
+            return (head, *_waiting(self._view, columns, rows))
+        follow_data = follow_log if self.logarithmic and extent[0] > 0 else follow
+        self._axis = follow_data(self._axis, *extent, about=max(3, rows // 3))
+        cursor = self.cursor if self.cursor is not None and start <= self.cursor <= end else None
+        grid = Grid(columns, rows)
+        lines = plot_lines(envelope, marks, self._axis, grid, cursor)
+        return (head, *lines, *(self._strips(start, end) if strips else ()))
 
+    def _curve(self, start: int, end: int) -> Sequence[Point]:
+        """The points that are drawn: the losses, or their average."""
+        assert self._view is not None
+        losses = self._view.state.losses
+        if not self.smooth:
+            return losses
+        updates = smoothing.updates_for(end - start)
+        if self._average is None or self._average.updates != updates:
+            self._average = Smoothed(updates)
+        self._average.follow(losses)
+        return self._average.points
 
-def legend(view: RunView) -> Line:
-    """``⠤⠒ train 1.234   ◆ validation 1.402``."""
-    state = view.state
-    last = state.last.loss if state.last else None
-    spans = line(("⠤⠒ ", "train"), "train ", (fmt.loss(last), "strong"))
-    if not state.validations:
-        return spans
-    newest = fmt.loss(state.validations[-1].loss)
-    mark = line((f"   {VALIDATION_MARK} ", "valid"), "validation ", (newest, "strong"))
-    return (*spans, *mark)
+    def _follow(self, name: str, points: Sequence[Point], start: int, end: int) -> Envelope:
+        """The envelope of that name, kept as long as it is of the same thing."""
+        key = f"{name}{' smooth' if name == 'loss' and self.smooth else ''}"
+        wanted = (start, end, self._columns * 2)
+        kept = self._envelopes.get(key)
+        if kept is None or (kept.start, kept.end, kept.dots) != wanted:
+            kept = self._envelopes[key] = Envelope(end, self._columns * 2, start)
+        kept.follow(points)
+        return kept
 
+    def _extent(self, envelope: Envelope, marks: Marks) -> tuple[float, float] | None:
+        """Lowest and highest of what is drawn; of the positive ones for a logarithmic axis."""
+        found = (envelope.positive_extent() if self.logarithmic else None) or envelope.extent()
+        values = [loss for _, loss in marks.validations] + list(found or ())
+        if self.logarithmic:
+            values = [value for value in values if value > 0] or values
+        return (min(values), max(values)) if values else None
 
-def _extent(envelope: Envelope, marks: list[tuple[int, float]]) -> tuple[float, float] | None:
-    values = [loss for _, loss in marks] + list(envelope.extent() or ())
-    return (min(values), max(values)) if values else None
+    def _head(self, marks: Marks, curve: Sequence[Point], width: int) -> Line:
+        assert self._view is not None
+        kind = [word for word, on in (("log", self.logarithmic), ("zoomed", self.zoomed)) if on]
+        title = line(("Loss", "strong"), (f" {', '.join(kind)}" if kind else "", "label"))
+        state = self._view.state
+        averages = curve if self.smooth else ()
+        if self.cursor is not None and (found := read(state, self.cursor, averages)) is not None:
+            return heading(title, in_words(found), width)
+        last = state.last.loss if state.last else None
+        how = ""
+        if self.smooth and self._average is not None:
+            last = curve[-1][1] if curve else None
+            how = f" smoothed over {self._average.updates}"
+        room = width - width_of(title) - 9
+        return heading(title, legend(state, marks, last, how, room), width)
+
+    def _strips(self, start: int, end: int) -> list[Line]:
+        assert self._view is not None
+        state = self._view.state
+        lines = []
+        for name, points in (("lr", state.learning_rates), ("grad", state.grad_norms)):
+            envelope = self._follow(name, points, start, end)
+            newest = points[-1][1] if points else None
+            lines.append(strip(name, newest, envelope, self._columns))
+        return lines
 
 
 def _waiting(view: RunView, columns: int, rows: int) -> list[Line]:
     text = "The curve starts with the first update." if view.state.active else "No update was made."
     pad = " " * max(0, (columns - len(text)) // 2 + LABEL_WIDTH)
     return [*[()] * (rows // 2), line((pad + text, "label"))]
-
-
-def plot_lines(
-    envelope: Envelope, marks: list[tuple[int, float]], axis: Axis, columns: int, rows: int
-) -> list[Line]:
-    """The plot with its y labels, its x axis and the x labels: ``rows + 2`` lines."""
-    labels = y_labels(axis, rows)
-    diamonds = _diamonds(envelope, marks, axis, rows)
-    lines = []
-    for row, text in enumerate(draw(envelope.columns(), axis, columns, rows)):
-        label, tick = (f"{labels[row]:>{LABEL_WIDTH}} ", "┤") if row in labels else ("", "│")
-        head: Span = (label or " " * (LABEL_WIDTH + 1), "label")
-        lines.append(line(head, (tick, "rule"), *_with_marks(text, diamonds.get(row, set()))))
-    return [*lines, *x_axis(envelope.end, columns)]
-
-
-def y_labels(axis: Axis, rows: int) -> dict[int, str]:
-    """Labels by row; where two ticks share a row, the lower one is left out."""
-    labels: dict[int, str] = {}
-    for tick in reversed(axis.ticks):
-        labels.setdefault(dot_row(tick, axis, rows) // 4, axis.label(tick))
-    return labels
-
-
-def _diamonds(
-    envelope: Envelope, marks: list[tuple[int, float]], axis: Axis, rows: int
-) -> dict[int, set[int]]:
-    cells: dict[int, set[int]] = {}
-    for update, loss in marks:
-        row = dot_row(loss, axis, rows) // 4
-        cells.setdefault(row, set()).add(envelope.column(update) // 2)
-    return cells
-
-
-def _with_marks(text: str, cells: set[int]) -> list[Span]:
-    spans: list[Span] = []
-    start = 0
-    for cell in sorted(cells):
-        spans += [(text[start:cell], "train"), (VALIDATION_MARK, "valid")]
-        start = cell + 1
-    return [*spans, (text[start:], "train")]
-
-
-def x_axis(end: int, columns: int) -> list[Line]:
-    """The axis with its ticks, and under it their labels, with the unit at its start."""
-    step = max(1, round(nice_step(end, max(2, columns // 10))))
-    rule = ["─"] * columns
-    labels = [" "] * (columns + 1)
-    room = 0
-    for tick in range(0, end + 1, step):
-        cell = min(columns - 1, round(tick / end * (columns - 1)))
-        rule[cell] = "┬"
-        text = f"{tick:,}"
-        start = min(cell + 1 - len(text) // 2, columns + 1 - len(text))
-        if start >= room:
-            labels[start : start + len(text)] = text
-            room = start + len(text) + 2
-    return [
-        line((" " * (LABEL_WIDTH + 1) + "└" + "".join(rule), "rule")),
-        line((f"{'update':>{LABEL_WIDTH}} ", "rule"), ("".join(labels), "label")),
-    ]

@@ -23,7 +23,7 @@ class RungList(CursorList):
         super().__init__(id=id)
         self._rungs: tuple[Rung, ...] = ()
         self._budget = ""
-        self._waiting = "pricing the ways on…"
+        self._waiting = "looking at the ways on…"
 
     @property
     def total(self) -> int:
@@ -32,6 +32,11 @@ class RungList(CursorList):
     @property
     def selected(self) -> Rung | None:
         return self._rungs[self.cursor] if self._rungs else None
+
+    def show_progress(self, done: int) -> None:
+        """How many forecasts the prices have taken so far."""
+        self._waiting = f"pricing the ways on… {done} forecasts" if done else self._waiting
+        self.redraw()
 
     def show(self, ladder: Ladder) -> None:
         """The ladder with its preselected rung under the cursor."""
@@ -50,7 +55,8 @@ class RungList(CursorList):
         self.post_message(self.Moved(self))
 
     def head(self, width: int) -> Sequence[Line]:
-        title = heading(self.title("Ways on"), line((self._budget, "label")), width)
+        note = line((self._budget, "label")) if self._budget else ()
+        title = heading(self.title("Ways on"), note, width)
         return [title]
 
     def build(self, width: int, height: int) -> Sequence[Line]:
