@@ -3,46 +3,45 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from cockpit.cli import output
-from cockpit.cli.forecasting import METHODS, Oracle, chosen_profile, limits_of, patience
-from cockpit.cli.predict import NO_DATA, asked_plan, known
+from cockpit.cli.forecasting import METHODS, chosen_profile, patience
+from cockpit.cli.predict import NO_DATA, asked_plan
 from cockpit.core.forecast import MemoryForecast
 from cockpit.core.format import count, gigabytes, plain
 from cockpit.core.plan import RunPlan
-from cockpit.memory import fit as search
+from cockpit.memory.advice import Advice, advise
 from cockpit.memory.fit import Change, Largest, LeverCost
+from cockpit.memory.oracle import Oracle, limits_of
 
 
 def fit(arguments: argparse.Namespace) -> int:
     plan, profile = asked_plan(arguments), chosen_profile(arguments.profile)
-    use_data, budget_bytes = plan.data != NO_DATA, profile.budget_bytes
+    use_data = plan.data != NO_DATA
     limits = limits_of(plan, use_data=use_data)
     with Oracle(profile) as oracle, patience("forecasting a few dozen plans ..."):
 
-        def ask(changed: RunPlan) -> MemoryForecast | None:
-            return oracle.ask(changed, use_data=use_data)
+        def ask(changed: RunPlan) -> MemoryForecast:
+            return oracle.ask(changed, use_data=use_data, compare=False)
 
-        now = known(ask(plan), plan)
-        found = [search.largest(ask, plan, lever, budget_bytes, limits) for lever in search.LEVERS]
-        fits = now.peak_bytes <= budget_bytes
-        change = None if fits else search.cheapest(ask, plan, budget_bytes, limits)
-        costs = search.lever_costs(ask, plan, limits)
-    largest = [each for each in found if each is not None]
+        *_, advice = advise(ask, plan, profile.budget_bytes, limits)
     if arguments.json:
-        output.print_json(_document(now, budget_bytes, profile.name, largest, change, costs))
+        output.print_json(_document(advice, profile.name))
         return 0
+    now = advice.now
     unvalidated = ", unvalidated" if now.unvalidated else ""
     print(
         plain(
-            f"{gigabytes(now.peak_bytes)} of {gigabytes(budget_bytes)} on {profile.title}: "
-            f"{'fits' if fits else 'does not fit'} ({METHODS[now.method]}{unvalidated})"
+            f"{gigabytes(now.peak_bytes)} of {gigabytes(profile.budget_bytes)} on "
+            f"{profile.title}: {'fits' if advice.fits else 'does not fit'} "
+            f"({METHODS[now.method]}{unvalidated})"
         )
     )
-    _print_change(fits, change)
-    _print_largest(largest)
-    _print_costs(costs)
+    _print_change(advice.fits, advice.cheapest)
+    _print_largest(advice.largest)
+    _print_costs(advice.costs)
     return 0
 
 
@@ -56,7 +55,7 @@ def _print_change(fits: bool, change: Change | None) -> None:
     print(plain(f"  {change.flags()}"))
 
 
-def _print_largest(largest: list[Largest]) -> None:
+def _print_largest(largest: Sequence[Largest]) -> None:
     print("\nThe largest inside the budget, the rest as it is:")
     rows = []
     for each in largest:
@@ -67,7 +66,7 @@ def _print_largest(largest: list[Largest]) -> None:
     output.print_table(("FIELD", "NOW", "LARGEST", "MEMORY", ""), rows)
 
 
-def _print_costs(costs: list[LeverCost]) -> None:
+def _print_costs(costs: Sequence[LeverCost]) -> None:
     print("\nWhat each lever costs:")
     rows = [(each.label, _signed(each.bytes_added)) for each in costs]
     output.print_table(("LEVER", "MEMORY"), rows)
@@ -77,18 +76,12 @@ def _signed(size_bytes: int) -> str:
     return ("+" if size_bytes > 0 else "") + gigabytes(size_bytes)
 
 
-def _document(
-    now: MemoryForecast,
-    budget_bytes: int,
-    profile: str,
-    largest: list[Largest],
-    change: Change | None,
-    costs: list[LeverCost],
-) -> dict[str, Any]:
+def _document(advice: Advice, profile: str) -> dict[str, Any]:
+    change, budget_bytes = advice.cheapest, advice.budget_bytes
     return {
         "profile": profile,
         "budget_bytes": budget_bytes,
-        "plan": now.document(budget_bytes),
+        "plan": advice.now.document(budget_bytes),
         "largest": {
             each.lever: {
                 "asked": each.asked,
@@ -96,10 +89,12 @@ def _document(
                 "at_limit": each.at_limit,
                 "forecast": each.forecast.document(budget_bytes) if each.forecast else None,
             }
-            for each in largest
+            for each in advice.largest
         },
         "cheapest": None
         if change is None
         else {"changes": change.fields, "forecast": change.forecast.document(budget_bytes)},
-        "levers": [{"change": each.fields, "bytes_added": each.bytes_added} for each in costs],
+        "levers": [
+            {"change": each.fields, "bytes_added": each.bytes_added} for each in advice.costs
+        ],
     }

@@ -13,67 +13,23 @@ from cockpit.core.format import band, gigabytes
 from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import HardwareProfile
 from cockpit.errors import CockpitError
-from cockpit.memory import fit, history
-from cockpit.memory.fit import Change, Limits
-from cockpit.memory.forecast import Forecaster, spec_of
-from cockpit.system import hardware, preflight, preflight_data
-from cockpit.system.software import installed_version
+from cockpit.memory import rungs
+from cockpit.memory.fit import Change
+from cockpit.memory.forecast import NoForecast
+from cockpit.memory.oracle import Oracle, limits_of
+from cockpit.memory.verdicts import note_on_keys
+from cockpit.memory.verdicts import with_needed_keys as needed_keys
+from cockpit.system import hardware, preflight
 
 METHODS = {"trace": "traced", "analytic": "rough estimate"}
 PATIENCE_SECONDS = 1.0
 
 
-class Oracle:
-    """Forecasts for one machine, narrowed by the runs that finished on it.
-
-    Its tracing process lives until the end of the ``with``: nothing may train before.
-    """
-
-    def __init__(self, profile: HardwareProfile, *, rough_longest_tokens: int | None = None):
-        self.profile = profile
-        self._forecaster = Forecaster(profile.backend, profile.chip)
-        self._rough_longest_tokens = rough_longest_tokens
-        self._here = profile.name == hardware.THIS_MACHINE
-        self._known = history.records() if self._here else []
-
-    def __enter__(self) -> Oracle:
-        self._forecaster.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._forecaster.close()
-
-    def ask(self, plan: RunPlan, *, use_data: bool = True) -> MemoryForecast | None:
-        """The forecast, on the plan's data where it has any; None if the model is not known."""
-        found = self._forecaster.forecast(
-            plan,
-            use_data=use_data,
-            rough_longest_tokens=self._rough_longest_tokens if use_data else None,
-        )
-        if found is None or not self._known:
-            return found
-        kind = history.kind_of(device_name(self.profile), installed_version("mlx"), plan)
-        return history.narrowed(found, kind, self._known)
-
-
 def chosen_profile(name: str | None) -> HardwareProfile:
     """The profile of that name; this machine's without one."""
     if name is None or name == hardware.THIS_MACHINE:
-        return hardware.detect()
+        return hardware.this_machine()
     return hardware.known_profiles().get(name)
-
-
-def device_name(profile: HardwareProfile) -> str:
-    """What the history calls a machine."""
-    return profile.chip or profile.title
-
-
-def record_history() -> None:
-    """Adds the runs that finished to this machine's history; a failure is no news."""
-    try:
-        history.record_finished_runs(device_name(hardware.detect()))
-    except (CockpitError, OSError):
-        return
 
 
 @contextmanager
@@ -88,16 +44,12 @@ def patience(text: str) -> Iterator[None]:
         timer.cancel()
 
 
-def limits_of(plan: RunPlan, *, use_data: bool) -> Limits:
-    """How far model and data let a search go."""
-    spec = spec_of(plan)
-    data = preflight_data.summary(plan) if use_data else None
-    splits = [data.train_examples, data.valid_examples] if data else []
-    return Limits(
-        layers=spec.num_hidden_layers if spec else None,
-        examples=min((count for count in splits if count), default=None),
-        tokens=spec.max_position_embeddings if spec else None,
-    )
+def with_needed_keys(plan: RunPlan) -> RunPlan:
+    """``plan`` with the LoRA keys that its model needs, if it names none; says so."""
+    keyed = needed_keys(plan)
+    if keyed != plan:
+        say(note_on_keys(keyed))
+    return keyed
 
 
 def before_launch(
@@ -110,12 +62,13 @@ def before_launch(
     """
     found = preflight.examine(plan)
     longest = found.data.train.rough_longest_tokens if found.data and found.data.train else None
-    profile = hardware.detect()
+    profile = hardware.this_machine()
     with Oracle(profile, rough_longest_tokens=longest) as oracle:
-        with patience("forecasting the peak memory ..."):
-            forecast = oracle.ask(plan)
-        if forecast is None:
-            say("memory: no forecast, the model is not on this machine yet")
+        try:
+            with patience("forecasting the peak memory ..."):
+                forecast = oracle.ask(plan)
+        except NoForecast as reason:
+            say(f"memory: no forecast: {reason.message}")
             return plan, None
         say(line_of(forecast, profile.budget_bytes))
         if refused(forecast, profile.budget_bytes) and not anyway:
@@ -159,7 +112,7 @@ def cheapest(oracle: Oracle, plan: RunPlan) -> Change | None:
     """The cheapest change that makes ``plan`` fit the oracle's machine."""
     with patience("looking for the cheapest plan that fits ..."):
         limits = limits_of(plan, use_data=True)
-        return fit.cheapest(oracle.ask, plan, oracle.profile.budget_bytes, limits)
+        return rungs.cheapest(oracle.ask, plan, oracle.profile.budget_bytes, limits)
 
 
 def _remedy(change: Change | None) -> str:

@@ -7,14 +7,14 @@ import re
 from typing import Any
 
 from cockpit.cli import output
-from cockpit.cli.forecasting import METHODS, Oracle, chosen_profile, patience
+from cockpit.cli.forecasting import METHODS, chosen_profile, patience, with_needed_keys
 from cockpit.cli.plan_arguments import plan_from_arguments
 from cockpit.core.forecast import PARTS, MemoryForecast
-from cockpit.core.format import NOT_AVAILABLE, band, count, gigabytes, plain
+from cockpit.core.format import band, count, gigabytes, plain
 from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import HardwareProfile
 from cockpit.errors import CockpitError
-from cockpit.memory.verdicts import with_needed_keys
+from cockpit.memory.oracle import Oracle
 from cockpit.system import preflight_data
 
 # Stands in for data that was not named: every example then fills max_seq_length.
@@ -26,7 +26,7 @@ def predict(arguments: argparse.Namespace) -> int:
     plan, profile = asked_plan(arguments), chosen_profile(arguments.profile)
     use_data = plan.data != NO_DATA
     with Oracle(profile) as oracle, patience("forecasting the peak memory ..."):
-        forecast = known(oracle.ask(plan, use_data=use_data), plan)
+        forecast = oracle.ask(plan, use_data=use_data)
         full = oracle.ask(plan, use_data=False) if use_data else forecast
     if arguments.json:
         output.print_json(_document(forecast, full, profile))
@@ -46,22 +46,12 @@ def asked_plan(arguments: argparse.Namespace) -> RunPlan:
     return plan
 
 
-def known(forecast: MemoryForecast | None, plan: RunPlan) -> MemoryForecast:
-    if forecast is None:
-        raise CockpitError(
-            "Nothing is known of this model",
-            f"{plan.model} is not on this machine, not in the catalogue, or cannot be traced",
-            "Download it first, or name one of: cockpit models",
-        )
-    return forecast
-
-
 def _document(
-    forecast: MemoryForecast, full: MemoryForecast | None, profile: HardwareProfile
+    forecast: MemoryForecast, full: MemoryForecast, profile: HardwareProfile
 ) -> dict[str, Any]:
     return forecast.document(profile.budget_bytes) | {
         "profile": profile.name,
-        "full_length_peak_bytes": full.peak_bytes if full else None,
+        "full_length_peak_bytes": full.peak_bytes,
         "longest_batch_tokens": longest_batch_tokens(forecast),
     }
 
@@ -73,7 +63,7 @@ def longest_batch_tokens(forecast: MemoryForecast) -> int | None:
 
 
 def _print(
-    forecast: MemoryForecast, full: MemoryForecast | None, profile: HardwareProfile, data: bool
+    forecast: MemoryForecast, full: MemoryForecast, profile: HardwareProfile, data: bool
 ) -> None:
     print(plain(_headline(forecast, full, data)))
     print()
@@ -89,8 +79,8 @@ def _print(
         print(plain(f"- {note}"))
 
 
-def _headline(forecast: MemoryForecast, full: MemoryForecast | None, data: bool) -> str:
-    length = f"at full length {gigabytes(full.peak_bytes) if full else NOT_AVAILABLE}"
+def _headline(forecast: MemoryForecast, full: MemoryForecast, data: bool) -> str:
+    length = f"at full length {gigabytes(full.peak_bytes)}"
     if not data:
         return length
     tokens = longest_batch_tokens(forecast)

@@ -16,7 +16,10 @@ WRONG_REQUEST = frozenset({"plan", "model", "data", "adapter", "checkpoint"})
 
 
 def train(arguments: argparse.Namespace) -> int:
-    plan = preflight.prepare(plan_from_arguments(arguments))
+    from cockpit.cli import forecasting
+
+    asked = forecasting.with_needed_keys(plan_from_arguments(arguments))
+    plan = preflight.prepare(asked)
     run = launch(plan, anyway=arguments.anyway, take_fitting=arguments.fit)
     if arguments.detach:
         output.say(f"{run.name} is training in the background.")
@@ -58,9 +61,9 @@ def follow_to_the_end(run: RunDir, *, as_json: bool) -> int:
 def _learn_from(state: RunState) -> None:
     """The next forecast's band comes from runs that finished."""
     if state.status == "completed":
-        from cockpit.cli import forecasting
+        from cockpit.memory import history
 
-        forecasting.record_history()
+        history.record_here()
 
 
 def exit_code(state: RunState) -> int:

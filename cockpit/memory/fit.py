@@ -25,6 +25,7 @@ SHORTEST_TOKENS = 256
 
 # What counts in iterations, which are micro-batches: it grows as the accumulation does.
 _IN_ITERATIONS = ("iters", "steps_per_report", "steps_per_eval", "save_every")
+_ALONG = frozenset({*_IN_ITERATIONS, "val_batches", "test_batches"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ class Change:
         """The change as flags of ``cockpit train``."""
         return " ".join(_flag(name, value) for name, value in self.fields.items())
 
+    @property
+    def label(self) -> str:
+        """The change in words, without the counts of micro-batches that only grow along."""
+        return label_of({name: self.fields[name] for name in self.fields if name not in _ALONG})
+
 
 @dataclass(frozen=True, slots=True)
 class LeverCost:
@@ -72,7 +78,7 @@ class LeverCost:
 
     @property
     def label(self) -> str:
-        return ", ".join(f"{name} {_word(value)}" for name, value in self.fields.items())
+        return label_of(self.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +298,11 @@ def _notches(plan: RunPlan, limits: Limits) -> Iterator[dict[str, Any]]:
     if plan.fine_tune_type != "full":
         lora = plan.model_dump(exclude_unset=True).get("lora_parameters", {})
         yield {"lora_parameters": lora | {"rank": 2 * plan.lora_parameters.rank}}
+
+
+def label_of(fields: dict[str, Any]) -> str:
+    """``grad_checkpoint on, batch_size 2``."""
+    return ", ".join(f"{name} {_word(value)}" for name, value in fields.items())
 
 
 def _word(value: Any) -> str:

@@ -16,12 +16,12 @@ from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import Backend
 from cockpit.errors import CockpitError
 from cockpit.memory.analytic import analytic_forecast
-from cockpit.memory.client import Worker
+from cockpit.memory.client import TraceCancelled, TraceRefused, Worker
 from cockpit.system import models
 from cockpit.system.model_files import ModelFiles
 
 TIMEOUT_SECONDS = 30.0
-_REMEMBERED = 256
+_REMEMBERED = 1024  # a search for what fits takes dozens
 
 # What of a plan has no influence on its memory.
 _WITHOUT_WEIGHT = frozenset(
@@ -29,6 +29,10 @@ _WITHOUT_WEIGHT = frozenset(
     | {"test", "test_batches", "sample_prompts", "resume_adapter_file", "adapter_path"}
     | {"clear_cache_threshold", "report_to", "project_name"}
 )
+
+
+class NoForecast(CockpitError):
+    """Why nothing is known of a plan's memory, and what would make it known."""
 
 
 class Forecaster:
@@ -50,6 +54,8 @@ class Forecaster:
         self._timeout_seconds = timeout_seconds
         self._worker = worker or Worker()
         self._known: OrderedDict[str, MemoryForecast] = OrderedDict()
+        # What cannot be traced will not be by asking again.
+        self._failed: dict[str, CockpitError] = {}
 
     def __enter__(self) -> Forecaster:
         return self
@@ -66,47 +72,84 @@ class Forecaster:
         self._worker.close()
 
     def forecast(
-        self, plan: RunPlan, *, use_data: bool = True, rough_longest_tokens: int | None = None
-    ) -> MemoryForecast | None:
-        """The best forecast there is; None if nothing is known of the model.
+        self,
+        plan: RunPlan,
+        *,
+        use_data: bool = True,
+        rough_longest_tokens: int | None = None,
+        within_seconds: float | None = None,
+        compare: bool = True,
+        adapted_layers: int | None = None,
+    ) -> MemoryForecast:
+        """The best forecast there is; NoForecast with the reason if there is none.
 
         ``use_data`` takes the real lengths of the plan's examples, or else every example fills
-        ``max_seq_length``. ``rough_longest_tokens`` is for the rough estimate alone.
+        ``max_seq_length``. ``rough_longest_tokens`` is for the rough estimate alone, which is
+        the answer if no trace is ready ``within_seconds``. Without ``compare`` the notes do not
+        tell what full length would take, which is half the work. A trace that was called off
+        raises TraceCancelled; a name that is no model, CockpitError. ``adapted_layers`` is of the
+        checkpoint that a run goes on from, where that holds more layers than the plan trains.
         """
         subject = _subject(plan)
-        if subject is None:
-            return None
         request = {
             "plan": json.loads(plan.model_dump_json(exclude_unset=True)),
             "backend": self._backend,
+            "adapted_layers": adapted_layers,
             "chip": self._chip,
             "data": use_data and "folder" in subject and bool(plan.data),
+            "compare": compare,
             **subject,
         }
         key = _key(plan, request)
         if key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
+        if key in self._failed:
+            return self._rough(plan, self._failed[key], rough_longest_tokens)
         try:
-            document = self._worker.ask(request, self._timeout_seconds)
+            document = self._worker.ask(
+                request, self._timeout_seconds, within_seconds=within_seconds
+            )
             found = MemoryForecast.model_validate(document)
+        except TraceCancelled:
+            raise
         except CockpitError as error:
+            if self._worker.pid is not None:
+                self._failed[key] = error
             return self._rough(plan, error, rough_longest_tokens)
         self._known[key] = found
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         return found
 
+    def lengths(self, plan: RunPlan) -> list[int] | None:
+        """Tokens of every training example, uncut; None if they cannot be known."""
+        try:
+            request = {
+                "plan": json.loads(plan.model_dump_json(exclude_unset=True)),
+                "lengths": True,
+            }
+            request |= _subject(plan)
+            if "folder" not in request:
+                return None
+            return list(self._worker.ask(request, self._timeout_seconds)["train"])
+        except CockpitError:
+            return None
+
     def _rough(
         self, plan: RunPlan, error: CockpitError, longest_tokens: int | None
-    ) -> MemoryForecast | None:
-        spec = spec_of(plan)
-        if spec is None:
-            return None
-        rough = analytic_forecast(plan, spec, longest_tokens, self._backend)
-        if rough is None:
-            return None
+    ) -> MemoryForecast:
+        if isinstance(error, TraceRefused):
+            raise NoForecast(error.title, error.message, error.remedy)
         reason = ": ".join(part for part in (error.title, error.message) if part)
+        spec = spec_of(plan)
+        rough = analytic_forecast(plan, spec, longest_tokens, self._backend) if spec else None
+        if rough is None:
+            raise NoForecast(
+                "There is no forecast for this model",
+                f"not traced: {reason}; and its config.json does not tell enough for an estimate",
+                "See that the model's folder is whole: config.json and the safetensors files.",
+            )
         return rough.model_copy(update={"notes": (*rough.notes, f"not traced: {reason}")})
 
 
@@ -118,11 +161,17 @@ def spec_of(plan: RunPlan) -> ModelSpec | None:
     return model_spec.from_config(listed.config()) if listed else None
 
 
-def _subject(plan: RunPlan) -> dict[str, Any] | None:
+def _subject(plan: RunPlan) -> dict[str, Any]:
     files, listed = _find(plan.model)
     if files is not None:
         return {"folder": str(files.folder)}
-    return {"config": listed.config()} if listed else None
+    if listed is None:
+        raise NoForecast(
+            "There is no forecast for this model yet",
+            f"{plan.model} is not on this machine and not in the catalogue",
+            "It can be priced once it is downloaded; `cockpit models` lists what can be now.",
+        )
+    return {"config": listed.config()}
 
 
 def _find(name: str) -> tuple[ModelFiles | None, CatalogueModel | None]:
@@ -142,7 +191,8 @@ def _key(plan: RunPlan, request: dict[str, Any]) -> str:
     seen = [_changed(request.get("folder"))]
     if request["data"]:
         seen += [_changed(str(Path(plan.data).expanduser() / f"{s}.jsonl")) for s in _SPLITS]
-    return json.dumps([fields, request["backend"], request["chip"], request["data"], seen])
+    how = [request[name] for name in ("backend", "chip", "data", "adapted_layers")]
+    return json.dumps([fields, how, request["data"] and request["compare"], seen])
 
 
 _SPLITS = ("train", "valid")

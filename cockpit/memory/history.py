@@ -10,6 +10,7 @@ import fcntl
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from cockpit.core import events as ev
 from cockpit.core.forecast import MemoryForecast
 from cockpit.core.plan import RunPlan
+from cockpit.core.profiles import HardwareProfile
 from cockpit.errors import CockpitError
-from cockpit.system import jsonl, models, run_dir
+from cockpit.system import hardware, jsonl, models, run_dir
 from cockpit.system.home import home
 from cockpit.system.run_dir import AttemptDir, RunDir
 
@@ -67,11 +69,32 @@ def history_path() -> Path:
 
 def records() -> list[Record]:
     """All that is recorded, oldest first; a damaged line is passed over."""
+    path = history_path()
     try:
-        lines = history_path().read_bytes().splitlines()
+        status = path.stat()
+        return list(_read(path, (status.st_mtime_ns, status.st_size)))
     except OSError:
         return []
-    return [record for line in lines if (record := _parse(line)) is not None]
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, stamp: tuple[int, int]) -> tuple[Record, ...]:
+    """The records of a file that has not changed since ``stamp``, read once."""
+    lines = path.read_bytes().splitlines()
+    return tuple(record for line in lines if (record := _parse(line)) is not None)
+
+
+def device_name(profile: HardwareProfile) -> str:
+    """What the history calls a machine."""
+    return profile.chip or profile.title
+
+
+def record_here() -> int:
+    """``record_finished_runs`` for the machine at hand; a failure is no news."""
+    try:
+        return record_finished_runs(device_name(hardware.detect()))
+    except (CockpitError, OSError):
+        return 0
 
 
 def record_finished_runs(device: str) -> int:

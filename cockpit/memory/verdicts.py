@@ -204,9 +204,28 @@ def judge(
 
 
 def with_needed_keys(plan: RunPlan) -> RunPlan:
-    """``plan`` with the LoRA keys that its model needs, if it names none itself."""
+    """``plan`` with the LoRA keys that its model needs, if it names none itself.
+
+    A model that is not in the catalogue needs those of its architecture there.
+    """
     listed = catalogue.find(plan.model)
-    return _with_keys(plan, listed.lora_keys if listed else None)
+    return _with_keys(plan, listed.lora_keys if listed else _keys_of_family(plan.model))
+
+
+def note_on_keys(plan: RunPlan) -> str:
+    """What to say of a plan that was given keys."""
+    keys = ", ".join(plan.lora_parameters.keys or ())
+    return f"{plan.model} needs explicit LoRA keys: lora_parameters.keys = {keys}"
+
+
+def _keys_of_family(name: str) -> tuple[str, ...] | None:
+    try:
+        spec = models.spec(name)
+    except CockpitError:
+        return None
+    family = spec.model_type if spec is not None else None
+    needy = (model for model in catalogue.models() if model.lora_keys)
+    return next((model.lora_keys for model in needy if model.family == family), None)
 
 
 def _with_keys(plan: RunPlan, keys: tuple[str, ...] | None) -> RunPlan:

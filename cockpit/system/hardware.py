@@ -16,7 +16,7 @@ import cockpit
 from cockpit.core.profiles import GIB, HardwareProfile
 from cockpit.errors import CockpitError
 from cockpit.system.home import home
-from cockpit.system.profile_files import ProfileSet, load_profiles
+from cockpit.system.profile_files import ProfileSet, load_profile, load_profiles
 from cockpit.system.sensors.files import read_text
 from cockpit.system.sensors.linux import LinuxMemory
 from cockpit.system.sensors.macos import Kernel, parse_int, parse_text
@@ -44,6 +44,15 @@ def profile_folders() -> list[Path]:
 def known_profiles() -> ProfileSet:
     """Every profile shipped or written by the user."""
     return load_profiles(profile_folders())
+
+
+def this_machine() -> HardwareProfile:
+    """This machine as the person described it in ``this-machine.toml``, else as detected.
+
+    Raises CockpitError if that file is wrong, or nothing can be detected.
+    """
+    path = profile_folders()[-1] / f"{THIS_MACHINE}.toml"
+    return load_profile(path) if path.is_file() else detect()
 
 
 def detect() -> HardwareProfile:

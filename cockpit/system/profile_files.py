@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from cockpit.core.profiles import HardwareProfile, parse_profile
+from cockpit.core.profiles import NAME_PATTERN, HardwareProfile, parse_profile, profile_from
 from cockpit.errors import CockpitError
+
+_TEXTS = frozenset({"title", "backend", "chip", "notes"})
+_TEXTS |= {"ram", "gpu_memory", "system_reserved", "working_set"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,77 @@ def load_profile(path: Path) -> HardwareProfile:
             "Cannot read a hardware profile", f"{path}: {error}", "Make it readable UTF-8 text."
         ) from error
     return parse_profile(text, path.stem, str(path))
+
+
+def edited(profile: HardwareProfile, name: str, changes: Mapping[str, str]) -> HardwareProfile:
+    """``profile`` under ``name`` with fields set to texts, as a person types them.
+
+    A field is named as in the file (``ram``, ``guard.stop_share``), and an empty text removes it.
+    Raises CockpitError naming the field.
+    """
+    fields = tomllib.loads(profile.to_toml())
+    if name != profile.name:
+        fields.pop("validated", None)  # nothing was measured on the copy
+    for field, text in changes.items():
+        _set(fields, field.split("."), text.strip())
+    return profile_from(fields, name, f"profile {name}")
+
+
+def _set(fields: dict[str, Any], place: list[str], text: str) -> None:
+    for table in place[:-1]:
+        inner = fields.setdefault(table, {})
+        if not isinstance(inner, dict):
+            inner = fields[table] = {}
+        fields = inner
+    if text:
+        fields[place[-1]] = _value(place[-1], text)
+    else:
+        fields.pop(place[-1], None)
+
+
+def _value(field: str, text: str) -> Any:
+    """A number where the field is one; sizes and names are texts."""
+    if field in _TEXTS:
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def check_own(name: str, folders: Sequence[Path], *, overwrite: bool) -> None:
+    """Refuses a name that the user cannot save under; ``folders`` as ``profile_folders()``.
+
+    A shipped profile is never written over, one of the user's own only with ``overwrite``.
+    """
+    *shipped, own = folders
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise CockpitError(
+            "A profile cannot have that name",
+            f"{name!r}: its name is its file's name",
+            "Use small letters, digits, dots and dashes, like my-mac.",
+        )
+    if any((folder / f"{name}.toml").exists() for folder in shipped):
+        raise CockpitError(
+            "That name belongs to a profile that is not yours",
+            f"{name} comes with the cockpit",
+            "Save it under another name, like my-mac.",
+        )
+    path = own / f"{name}.toml"
+    if path.exists() and not overwrite:
+        raise ProfileExists(
+            "There is such a profile already", str(path), "Say so to write over it, or rename it."
+        )
+
+
+class ProfileExists(CockpitError):
+    """A profile of the user's own would be written over."""
+
+
+def save_own(profile: HardwareProfile, folders: Sequence[Path], *, overwrite: bool) -> Path:
+    """Writes a profile into the user's folder, the last of ``folders``; see ``check_own``."""
+    check_own(profile.name, folders, overwrite=overwrite)
+    return save_profile(profile, folders[-1])
 
 
 def save_profile(profile: HardwareProfile, folder: Path) -> Path:

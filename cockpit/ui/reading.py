@@ -50,15 +50,21 @@ def nearest(records: Sequence[T], update: int, update_of: Callable[[T], int]) ->
     return min(around, key=lambda record: abs(update_of(record) - update), default=None)
 
 
+def with_loss(points: Sequence[Point], update: int) -> int:
+    """The update with a loss that is nearest to ``update``."""
+    point = nearest(points, update, _update)
+    return update if point is None else point[0]
+
+
 def stepped(points: Sequence[Point], update: int, updates: int) -> int:
     """``update`` moved by about so many ``updates``, by one point at least, onto a point."""
     here = nearest(points, update, _update)
     if here is None:
         return update
-    target = nearest(points, here[0] + updates, _update)
-    if target is not None and target != here:
-        return target[0]
-    index = points.index(here) + (1 if updates > 0 else -1)
+    target = with_loss(points, here[0] + updates)
+    if target != here[0]:
+        return target
+    index = bisect_left(points, here[0], key=_update) + (1 if updates > 0 else -1)
     return points[max(0, min(len(points) - 1, index))][0]
 
 

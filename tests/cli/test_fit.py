@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from cockpit import cli
+from cockpit.memory import client
 from tests.cli.conftest import Cockpit
 
 PROFILE = 'title = "Small"\nbackend = "cpu"\nram = "1 GB"\nsystem_reserved = "600 MB"\n'
-PLAN = ["--model", "nano", "--max-seq-length", "257", "--batch-size", "8"]
+PLAN = ["--model", "nano", "--max-seq-length", "257"]
 
 
 @pytest.fixture(autouse=True)
@@ -18,27 +21,30 @@ def small(home: Path) -> None:
     (home / "profiles" / "small.toml").write_text(PROFILE)
 
 
-def test_largest_values_are_inside_the_budget_and_the_next_is_not(cockpit: Cockpit) -> None:
-    found = cockpit("fit", *PLAN, "--profile", "small", "--json").document
-    assert found["plan"]["fits"] is True and found["cheapest"] is None
+def test_what_is_found_fits_and_the_next_larger_does_not(cockpit: Cockpit) -> None:
+    found = cockpit("fit", *PLAN, "--batch-size", 64, "--profile", "small", "--json").document
+    assert found["plan"]["fits"] is False
     batch = found["largest"]["batch_size"]
-    assert batch["value"] > 8 and batch["forecast"]["fits"]
-    flags = [*PLAN[:-1], batch["value"] + 1, "--profile", "small", "--json"]
-    over = cockpit("predict", *flags).document
-    assert over["fits"] is False
-    assert found["largest"]["max_seq_length"]["value"] % 32 == 1
-    assert found["largest"]["num_layers"]["at_limit"]
+    assert batch["value"] < 64 and batch["forecast"]["fits"]
+    flags = [*PLAN, "--batch-size", batch["value"] + 1, "--profile", "small", "--json"]
+    assert cockpit("predict", *flags).document["fits"] is False
+    assert found["cheapest"]["forecast"]["fits"] is True
+    assert found["cheapest"]["changes"]["batch_size"] < 64
+    assert found["largest"]["num_layers"]["asked"] == 4
     assert all(lever["bytes_added"] for lever in found["levers"])
 
 
-def test_the_cheapest_change_fits_when_asked_for(cockpit: Cockpit) -> None:
-    plan = [*PLAN[:-1], "64"]
-    said = cockpit("fit", *plan, "--profile", "small")
-    assert said.code == 0 and "does not fit" in said.out
-    lines = said.out.splitlines()
-    (flags,) = [line.split() for line in lines if line.startswith("  --")]
-    asked = ["--model", "nano", "--max-seq-length", "257", *flags]
-    found = cockpit("predict", *asked, "--profile", "small", "--json").document
-    assert found["fits"] is True
+def test_a_person_reads_the_change_the_largest_and_the_levers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the rough estimate, for which nothing is traced."""
+    mute = (sys.executable, "-c", "")
+    monkeypatch.setattr(client.Worker.__init__, "__defaults__", (mute,))
+    assert cli.run(["fit", *PLAN, "--batch-size", "256", "--profile", "small"]) == 0
+    said = capsys.readouterr().out
+    assert "does not fit (rough estimate)" in said
+    (flags,) = [line.split() for line in said.splitlines() if line.startswith("  --")]
     for word in ("LARGEST", "LEVER", "num_layers", "grad_checkpoint on"):
-        assert word in said.out
+        assert word in said
+    assert cli.run(["predict", *PLAN, *flags, "--profile", "small"]) == 0
+    assert "\nfits: the budget of Small" in capsys.readouterr().out

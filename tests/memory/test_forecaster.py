@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import pytest
 from cockpit.core.plan import RunPlan
 from cockpit.embedded import DEMO_PLAN, demo_data_path
 from cockpit.errors import CockpitError
-from cockpit.memory.client import Worker
-from cockpit.memory.forecast import Forecaster
+from cockpit.memory.client import TraceCancelled, TraceError, Worker
+from cockpit.memory.forecast import Forecaster, NoForecast
 
 SILENT = (sys.executable, "-c", "print('{}', flush=True); input(); import time; time.sleep(60)")
 DYING = (sys.executable, "-c", "print('{}', flush=True); input(); raise SystemExit(3)")
+NEVER_WARM = (sys.executable, "-c", "input()")
 MOST_BYTES = 600 * 10**6
 
 
@@ -80,13 +82,76 @@ def test_without_a_trace_there_is_a_rough_estimate_that_says_so(
     assert any(reason in note for note in found.notes)
 
 
-def test_a_model_that_cannot_be_traced_is_said_to_be(
+def test_without_even_an_estimate_there_is_a_reason(
     forecaster: Forecaster, demo: RunPlan, tmp_path: Path
 ) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama", "vocab_size": 10}')
-    found = forecaster.forecast(demo.with_changes(model=str(tmp_path)))
-    assert found is None or any("not traced" in note for note in found.notes)
+    with pytest.raises(NoForecast) as raised:
+        forecaster.forecast(demo.with_changes(model=str(tmp_path)))
+    assert "not traced" in raised.value.message and "hidden_size" in raised.value.message
+    assert raised.value.remedy
     assert forecaster.forecast(demo) is not None  # the process is still there
+
+
+def test_a_model_of_the_hub_that_nobody_lists_has_no_forecast_yet(forecaster: Forecaster) -> None:
+    with pytest.raises(NoForecast, match="no forecast") as raised:
+        forecaster.forecast(RunPlan(model="some/thing", data="-"))
+    assert "not on this machine and not in the catalogue" in raised.value.message
+
+
+def ask(worker: Worker, answers: list[object], **options: float) -> threading.Thread:
+    """Asks in a thread, which leaves the answer or the error in ``answers``."""
+
+    def asking() -> None:
+        try:
+            answers.append(worker.ask({}, 60.0, **options))
+        except TraceError as error:
+            answers.append(error)
+
+    thread = threading.Thread(target=asking)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("command", [SILENT, NEVER_WARM])
+def test_closing_calls_off_what_was_asked(command: tuple[str, ...]) -> None:
+    worker = Worker(command)
+    answers: list[object] = []
+    threads = [ask(worker, answers) for _ in range(2)]
+    while worker.pid is None:
+        threads[0].join(0.01)
+    process = psutil.Process(worker.pid)
+    worker.close()
+    for thread in threads:
+        thread.join(10.0)
+    assert [type(answer) for answer in answers] == [TraceCancelled, TraceCancelled]
+    assert not process.is_running() and worker.pid is None
+
+
+def test_after_a_cancelled_request_the_next_one_is_answered(tmp_path: Path) -> None:
+    """The first child never answers; the one that is started after it does."""
+    child = (
+        f"import pathlib, time; mark = pathlib.Path({str(tmp_path / 'mark')!r})\n"
+        "first = not mark.exists(); mark.touch(); print('{}', flush=True); input()\n"
+        "time.sleep(60) if first else print('{\"forecast\": {}}', flush=True)"
+    )
+    worker = Worker((sys.executable, "-c", child))
+    answers: list[object] = []
+    thread = ask(worker, answers)
+    while not (tmp_path / "mark").exists():
+        thread.join(0.01)
+    worker.cancel()
+    thread.join(10.0)
+    assert isinstance(answers[0], TraceCancelled)
+    assert worker.ask({}, 10.0) == {}
+    worker.close()
+
+
+def test_an_answer_may_be_wanted_within_a_time_a_start_included() -> None:
+    worker = Worker(NEVER_WARM)
+    with pytest.raises(TraceError, match="too long"):
+        worker.ask({}, 60.0, within_seconds=0.1)
+    worker.close()
 
 
 def test_a_model_of_the_catalogue_needs_no_download(forecaster: Forecaster) -> None:

@@ -106,6 +106,16 @@ def test_a_model_that_needs_keys_gets_them() -> None:
     assert verdicts.with_needed_keys(PLAN) == PLAN
 
 
+def test_a_folder_of_such_an_architecture_gets_them_too(tmp_path: Path) -> None:
+    needy = next(model for model in catalogue.models() if model.lora_keys)
+    (tmp_path / "config.json").write_text(json.dumps(needy.config()))
+    keyed = verdicts.with_needed_keys(PLAN.with_changes(model=str(tmp_path)))
+    assert keyed.lora_parameters.keys == needy.lora_keys
+    assert str(needy.lora_keys[0]) in verdicts.note_on_keys(keyed)
+    full = PLAN.with_changes(model=needy.slug, fine_tune_type="full")
+    assert verdicts.with_needed_keys(full) == full
+
+
 def test_every_model_of_the_catalogue_is_a_subject() -> None:
     subjects = verdicts.catalogue_subjects(4)
     assert len(subjects) == len(catalogue.models())

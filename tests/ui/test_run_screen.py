@@ -67,6 +67,8 @@ async def test_every_panel_is_inside_every_terminal(size: tuple[int, int]) -> No
     async with opened(living_run(), size) as pilot:
         await until_shown(pilot, "20 of 100")
         for panel in pilot.app.screen.query(Lines):
+            if not panel.display:
+                continue
             assert panel.size.width > 0 and panel.size.height > 0, panel
             assert pilot.app.screen.region.contains_region(panel.region), panel
 
@@ -114,14 +116,14 @@ async def test_new_events_appear_by_themselves() -> None:
 
 async def test_validation_is_told_from_training_by_its_glyph() -> None:
     run = living_run(50)
-    for update in (10, 30, 50):
-        add_event(run, ev.Validated(update=update, loss=2.0, seconds=1, tokens=10))
+    for update, loss in ((10, 2.0), (30, 1.5), (40, 1.0), (50, 2.0)):
+        add_event(run, ev.Validated(update=update, loss=loss, seconds=1, tokens=10))
     async with opened(run) as pilot:
-        await until_shown(pilot, "50 of 100", "◆ validation 2.000")
+        await until_shown(pilot, "50 of 100", "◆ validation 2.000", "★ best 1.000 at 40")
         shown = "\n".join(
             "".join(text for text, _ in row) for row in pilot.app.screen.query_one(Curve).lines[1:]
         )
-        assert shown.count("◆") == 3
+        assert shown.count("◆") == 3 and shown.count("★") == 1
 
 
 async def test_nothing_new_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

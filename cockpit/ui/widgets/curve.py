@@ -9,7 +9,7 @@ from cockpit.ui.axes import Scale, follow, follow_log, reach
 from cockpit.ui.braille import Envelope, Point
 from cockpit.ui.loss_plot import Marks, legend, marks_of, plot_lines
 from cockpit.ui.plot_frame import LABEL_WIDTH, Grid
-from cockpit.ui.reading import in_words, read, stepped
+from cockpit.ui.reading import in_words, read, stepped, with_loss
 from cockpit.ui.smoothing import Smoothed
 from cockpit.ui.spans import Line, heading, line, width_of
 from cockpit.ui.strips import strip
@@ -66,7 +66,7 @@ class Curve(Lines):
             self.cursor = None
         else:
             _, end = self._bounds()
-            self.cursor = stepped(self._view.state.losses, min(end, self._newest) + 1, -1)
+            self.cursor = with_loss(self._view.state.losses, min(end, self._newest))
         self.redraw()
 
     def move(self, right: bool) -> None:
