@@ -9,16 +9,23 @@ from typing import Any, NoReturn
 from cockpit import __version__
 from cockpit.cli import (
     calibrate,
+    check,
+    compare,
     control,
+    data,
     demo,
+    evaluate,
     fit,
+    fuse,
     interface,
     machine,
     models,
     predict,
+    recover,
     resume,
     runs,
     train,
+    try_,
 )
 from cockpit.cli.plan_arguments import add_plan_flags
 from cockpit.errors import CockpitError
@@ -30,8 +37,10 @@ Handler = Callable[[argparse.Namespace], int]
 PLAN_USAGE = {
     "train": "[PLAN.toml | -c YAML] [--model MODEL --data FOLDER ...] [--detach] [--json]",
     "resume": "[RUN | --latest] [--from UPDATE] [--iters N ...] [--detach] [--json]",
+    "recover": "RUN [--rung KIND] [--set FIELD=VALUE ...] [--yes] [--detach] [--json]",
     "predict": "[PLAN.toml | -c YAML] [--model MODEL --data FOLDER ...] [--profile NAME] [--json]",
     "fit": "[PLAN.toml | -c YAML] [--model MODEL --data FOLDER ...] [--profile NAME] [--json]",
+    "data": "DIR [--model MODEL] [--example N] [--convert OUT [--split 90/5/5]] [--json]",
     "models": "[--profile NAME] [--bits 4] [--batch-size N ...] [--json]",
 }
 
@@ -41,6 +50,18 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any):
         super().__init__(allow_abbrev=False, **options)
+
+    # Whether flags may stand between a command's names and texts, as people type them.
+    intermixed = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if not self.intermixed:
+            return super().parse_known_args(args, namespace)
+        self.intermixed = False  # it comes back here for either kind
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self.intermixed = True
 
     def error(self, message: str) -> NoReturn:
         raise CockpitError("The command was not understood", message, f"See: {self.prog} --help")
@@ -67,8 +88,13 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_training(add)
     _add_resume(add)
+    _add_recover(add)
     _add_forecasts(add)
+    _add_check(add)
+    _add_data(add)
     _add_runs(add)
+    _add_compare(add)
+    _add_results(add)
     _add_control(add)
     _add_machine(add)
     return parser
@@ -117,6 +143,42 @@ def _add_forecasts(add: Callable[..., argparse.ArgumentParser]) -> None:
         add_plan_flags(command)
 
 
+def _add_check(add: Callable[..., argparse.ArgumentParser]) -> None:
+    command = add(
+        "check",
+        check.run,
+        "Does a model load, train, resume, fuse, reload, generate and export?",
+        "Takes a model through every stage before a night is spent on it: loads it, trains 10 "
+        "iterations, resumes, fuses, reloads, generates and exports. On a tiny twin of the same "
+        "architecture with random weights, or with --real on the model itself. Exits 1 if a "
+        "stage fails.",
+    )
+    check.add_flags(command)
+
+
+def _add_data(add: Callable[..., argparse.ArgumentParser]) -> None:
+    command = add(
+        "data",
+        data.data,
+        "Examine a data set, convert it to mlx-lm's layout, split it.",
+        "Examines a data folder: formats, lengths, truncation, duplicates, and everything that "
+        "would spoil a run, with file, line and cure. Exits 1 if it cannot be trained on. "
+        "ShareGPT, Alpaca, chat-formatted text, CSV, Parquet and plain text are recognized and "
+        "converted.",
+    )
+    command.add_argument("folder", nargs="?", metavar="DIR", help="A data folder, or one file.")
+    command.add_argument(
+        "--example", type=int, metavar="N", help="Show the Nth training example whole [1, cut]."
+    )
+    command.add_argument(
+        "--convert", metavar="OUT", help="Write it in mlx-lm's layout into a new folder."
+    )
+    command.add_argument(
+        "--split", metavar="90/5/5", help="With --convert: train, valid and test, by content."
+    )
+    add_plan_flags(command)
+
+
 def _add_runs(add: Callable[..., argparse.ArgumentParser]) -> None:
     add("runs", runs.list_runs, "List all runs, newest first.")
     for name, handler, about in (
@@ -128,6 +190,47 @@ def _add_runs(add: Callable[..., argparse.ArgumentParser]) -> None:
         command.add_argument("name", metavar="RUN", help="A run's name, part of it, or 'latest'.")
         if name == "attach":
             command.add_argument("--plain", action="store_true", help="Lines, no interface.")
+
+
+def _add_compare(add: Callable[..., argparse.ArgumentParser]) -> None:
+    command = add(
+        "compare", compare.compare, "Two to six runs side by side: plans, results, curves."
+    )
+    command.add_argument("names", nargs="+", metavar="RUN", help="Names, or parts of them.")
+
+
+def _add_results(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """What is done with what a run made; each works on the model in a process of its own."""
+    measure = add(
+        "evaluate",
+        evaluate.evaluate,
+        "Loss and perplexity of the base and the tuned model on held-out data.",
+        "Measures base and tuned model on test.jsonl, or on valid.jsonl where there is no test "
+        "set, with the batches and the loss of training: the figures are those of the run. "
+        "Says which checkpoint is the best.",
+    )
+    answer = add(
+        "try",
+        try_.try_run,
+        "The same prompts to the base and the tuned model, side by side.",
+        "Puts prompts to the base and the tuned model and shows both answers as they come, also "
+        "while the run trains if memory allows. Without a PROMPT it takes the plan's "
+        "sample_prompts, or the first few of the validation data.",
+    )
+    joined = add(
+        "fuse",
+        fuse.fuse,
+        "The tuned model as a folder of its own, and as a GGUF if asked.",
+        "Joins adapters and model into a folder that mlx-lm loads, reads it back and compares its "
+        "answers with the adapted model's. A quantized model is packed again, which changes it a "
+        "little: the figure is told, and --dequantize avoids it. GGUF is for llama, mistral and "
+        "mixtral.",
+    )
+    assert isinstance(answer, Parser)
+    answer.intermixed = True
+    evaluate.add_flags(measure)
+    try_.add_flags(answer)
+    fuse.add_flags(joined)
 
 
 def _add_resume(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -158,6 +261,22 @@ def _add_resume(add: Callable[..., argparse.ArgumentParser]) -> None:
     add_plan_flags(command)
 
 
+def _add_recover(add: Callable[..., argparse.ArgumentParser]) -> None:
+    command = add(
+        "recover",
+        recover.recover,
+        "Go on after a lack of memory: the ways on, each priced, and taking one.",
+        "Says what ended a run and the evidence for it, prices the ways on (batch, then sequence "
+        "length, then layers) against what the machine gave, and goes on from the newest "
+        "checkpoint with the first that fits, or with the one that is named.",
+    )
+    command.add_argument("which", metavar="RUN", help="A run's name, part of it, or 'latest'.")
+    command.add_argument("--rung", metavar="KIND", help="Take this rung, like batch_size.")
+    command.add_argument("--yes", action="store_true", help="Take it without asking.")
+    command.add_argument("--detach", action="store_true", help="Start it and return at once.")
+    add_plan_flags(command)
+
+
 def _add_control(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Commands to a run that trains; each waits for the trainer's answer."""
     commands = {
@@ -184,8 +303,8 @@ def _add_control(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _add_machine(add: Callable[..., argparse.ArgumentParser]) -> None:
-    command = add("profiles", machine.profiles, "Hardware profiles, and the one detected here.")
-    command.add_argument("name", nargs="?", metavar="NAME", help="Show one as TOML.")
+    command = add("profiles", machine.profiles, "Hardware profiles: list, show, copy, change.")
+    machine.add_profile_flags(command)
     add(
         "calibrate",
         calibrate.calibrate,

@@ -56,7 +56,10 @@ class PhaseChanged(Record):
 
 
 class ModelLoaded(Record):
-    """What is about to train: parameters in numbers, data in examples and tokens."""
+    """What is about to train: parameters in numbers, data in examples and tokens.
+
+    ``high_water_bytes`` is the most memory the process held until then.
+    """
 
     type: Literal["loaded"] = "loaded"
     parameters: int
@@ -67,6 +70,7 @@ class ModelLoaded(Record):
     test_examples: int = 0
     truncated_examples: int = 0
     longest_tokens: int | None = None
+    high_water_bytes: int | None = None
 
 
 class Updated(Record):
@@ -215,13 +219,17 @@ class Diagnosis(BaseModel):
 
 
 class TrainerExited(Record):
-    """``exit_code`` as the shell counts it; ``signal`` by name when one ended it."""
+    """``exit_code`` as the shell counts it; ``signal`` by name when one ended it.
+
+    ``high_water_bytes`` is the most memory the process held at any time, by the kernel's account.
+    """
 
     type: Literal["trainer_exited"] = "trainer_exited"
     attempt: int
     exit_code: int | None = None
     signal: str | None = None
     diagnosis: Diagnosis | None = None
+    high_water_bytes: int | None = None
 
 
 class Guarded(Record):

@@ -27,6 +27,8 @@ class MemoryForecast(BaseModel):
     ``floor_bytes`` is the peak if every buffer were freed at its last use; ``footprint_bytes``
     is what the whole process is expected to take. None is unknown. ``parts`` add up to
     ``peak_bytes``. ``unvalidated`` says that no run of this kind was ever measured against it.
+    ``longest_batch_tokens`` is how long the batch of the peak is; ``full_length_peak_bytes`` what
+    the plan would peak at if its examples filled ``max_seq_length``, where they do not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +40,8 @@ class MemoryForecast(BaseModel):
     method: Method
     floor_bytes: int | None = None
     footprint_bytes: int | None = None
+    longest_batch_tokens: int | None = None
+    full_length_peak_bytes: int | None = None
     unvalidated: bool = False
     notes: tuple[str, ...] = ()
 

@@ -124,11 +124,12 @@ def examine(run: RunDir, *, overrides: dict[str, Any] | None = None) -> Situatio
 def _least_after_loading(
     attempt: AttemptDir, memory: Iterable[tuple[float, MemorySample]]
 ) -> int | None:
-    """The smallest footprint of the trainer since it had its model loaded; None if none is."""
-    loaded = recoveries.loaded_at(attempt)
+    """What the trainer held when it had its model loaded, or less; None if nobody knows."""
+    loaded = recoveries.loaded(attempt)
     if loaded is None:
         return None
-    readings = [sample.footprint_bytes for t, sample in memory if t >= loaded]
+    readings = [sample.footprint_bytes for t, sample in memory if t >= loaded.t]
+    readings.append(loaded.high_water_bytes)
     return min((size for size in readings if size is not None), default=None)
 
 
@@ -143,27 +144,37 @@ Lengths = Callable[[RunPlan], Sequence[int] | None]
 
 
 def ladder(
-    situation: Situation | RunPlan, ask: Ask, limits: Limits, lengths: Lengths | None = None
+    situation: Situation | RunPlan,
+    ask: Ask,
+    limits: Limits,
+    lengths: Lengths | None = None,
+    *,
+    until_fits: bool = False,
 ) -> Ladder:
     """The ways on, each priced: of a run that ended, or of a plan before its launch.
 
-    ``ask`` forecasts a plan and takes its time, so call this away from any screen.
+    ``ask`` forecasts a plan and takes its time, so call this away from any screen. With
+    ``until_fits`` it ends at the rung that would be preselected, which takes a few forecasts.
     """
     plan = situation if isinstance(situation, RunPlan) else situation.plan
+    cure = "memory" if isinstance(situation, RunPlan) else situation.cure
     budget = budget_of(situation, ask)
-    if isinstance(situation, Situation) and situation.cure == "other":
+    if cure == "other":
         return Ladder((), None, budget.size_bytes, budget.reason)
     known = lengths(plan) if lengths is not None else None
     goes_on = isinstance(situation, Situation) and situation.checkpoint is not None
     question = Question(plan, budget.size_bytes, limits, known, goes_on)
-    if isinstance(situation, Situation) and situation.cure == "buffers":
-        rungs = tuple(_checked(situation, rung) for rung in buffer_rungs(question, ask))
+    found: list[Rung] = []
+    for rung in buffer_rungs(question) if cure == "buffers" else MemoryRungs(question, ask):
+        found.append(_checked(situation, rung))
+        if until_fits and found[-1].fits and found[-1].offered and not found[-1].below_floor:
+            break
+    rungs = tuple(found)
+    first = rung_order.preselect(rungs)
+    if cure == "buffers":
+        # A count is not forecast: the first that there is.
         first = next((place for place, rung in enumerate(rungs) if rung.offered), None)
-        return Ladder(rungs, first, budget.size_bytes, budget.reason)
-    rungs = tuple(MemoryRungs(question, ask))
-    if isinstance(situation, Situation):
-        rungs = tuple(_checked(situation, rung) for rung in rungs)
-    return Ladder(rungs, rung_order.preselect(rungs), budget.size_bytes, budget.reason)
+    return Ladder(rungs, first, budget.size_bytes, budget.reason)
 
 
 def budget_of(situation: Situation | RunPlan, ask: Ask) -> Budget:
@@ -262,9 +273,9 @@ def _record(
     )
 
 
-def _checked(situation: Situation, rung: Rung) -> Rung:
+def _checked(situation: Situation | RunPlan, rung: Rung) -> Rung:
     """What the checkpoint cannot go on under is not offered, and says so."""
-    if situation.resume is None or not rung.offered:
+    if isinstance(situation, RunPlan) or situation.resume is None or not rung.offered:
         return rung
     asked: dict[str, Any] = {}
     plan_file.merge(asked, situation.overrides)

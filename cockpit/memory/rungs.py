@@ -16,6 +16,7 @@ from cockpit.core.ladder import Rung, RungKind, below_floor
 from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
 from cockpit.memory import fit, rung_words
+from cockpit.memory.client import TraceCancelled
 from cockpit.memory.fit import PAD_TO, Ask, Change, Limits
 
 # Pieces of the loss that are tried; more save next to nothing.
@@ -54,9 +55,11 @@ class Question:
 
 
 def price(ask: Ask, plan: RunPlan) -> MemoryForecast | None:
-    """The forecast; None where there is none."""
+    """The forecast; None where there is none. TraceCancelled is for whoever called it off."""
     try:
         return ask(plan)
+    except TraceCancelled:
+        raise
     except CockpitError:
         return None
 
@@ -281,7 +284,7 @@ class MemoryRungs:
         return Rung(kind=kind, title=rung_words.name(kind), why_not=why)
 
 
-def buffer_rungs(question: Question, ask: Ask) -> Iterator[Rung]:
+def buffer_rungs(question: Question) -> Iterator[Rung]:
     """Against too many buffers, which is a count: bytes say nothing, so nothing is forecast."""
     plan = question.plan
     depth = question.limits.layers

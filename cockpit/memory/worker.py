@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import sys
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,19 @@ def main() -> None:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """The forecast for one request, or why there is none."""
+    """The forecast for one request, or why there is none; the lengths of its data if asked so."""
     try:
+        if request.get("lengths"):
+            plan = RunPlan.model_validate(request["plan"])
+            return {
+                "forecast": {"train": _token_lengths(request["folder"], _data_fields(plan)).train}
+            }
         forecast = _forecast(RunPlan.model_validate(request["plan"]), request)
         return {"forecast": forecast.model_dump()}
     except CockpitError as error:
-        return {"error": error.to_json()}
+        # A plan that the trainer would refuse as well has no peak.
+        refused = getattr(error, "kind", None) == "plan"
+        return {"error": error.to_json(), "refused": refused}
     except ValidationError as error:
         return {"error": {"title": "The plan is not valid", "message": str(error), "remedy": ""}}
     except Exception as error:
@@ -53,16 +61,26 @@ def _warm_up() -> None:
 
 
 def _forecast(plan: RunPlan, request: dict[str, Any]) -> MemoryForecast:
-    at_full_length = _trace(plan, request, full_length(plan))
-    if not request.get("data"):
-        return at_full_length
-    batches = _batches(plan, request["folder"])
-    if batches.train == full_length(plan).train:
-        return at_full_length
+    whole = full_length(plan)
+    try:
+        batches = _batches(plan, request["folder"]) if request.get("data") else whole
+    except (ValueError, OSError):
+        _trace(plan, request, whole)  # where the model is the trouble, this says so
+        raise
+    if (batches.train, batches.micro) == (whole.train, whole.micro):
+        return _trace(plan, request, whole)
     forecast = _trace(plan, request, batches)
+    if not request.get("compare", True):
+        return forecast
+    at_full_length = _trace(plan, request, whole)
     length = f"{at_full_length.peak_bytes / 1e9:.1f} GB at full length"
     longest = f"longest batch {batches.train[1] - 1:,} tokens; {length}"
-    return forecast.model_copy(update={"notes": (*forecast.notes, f"with your data: {longest}")})
+    return forecast.model_copy(
+        update={
+            "full_length_peak_bytes": at_full_length.peak_bytes,
+            "notes": (*forecast.notes, f"with your data: {longest}"),
+        }
+    )
 
 
 def _trace(plan: RunPlan, request: dict[str, Any], batches: Batches) -> MemoryForecast:
@@ -74,24 +92,36 @@ def _trace(plan: RunPlan, request: dict[str, Any], batches: Batches) -> MemoryFo
         model = build.from_config_alone(request["config"])
     else:
         model = build.from_folder(Path(request["folder"]), plan)
-    return trace(model, plan, batches.train, batches.valid, where).forecast
+    adapted_layers = request.get("adapted_layers")
+    found = trace(model, plan, batches.train, batches.valid, where, adapted_layers, batches.micro)
+    return found.forecast
 
 
 def _batches(plan: RunPlan, folder: str) -> Batches:
-    train, valid = _token_lengths(folder, _data_fields(plan))
-    return of_data(plan, train, valid)
+    tokens = _token_lengths(folder, _data_fields(plan))
+    return of_data(plan, tokens.train, tokens.valid, tokens.prompts)
 
 
 def _data_fields(plan: RunPlan) -> str:
     """What of a plan decides how long its examples are."""
     fields = {"data", "hf_dataset", "mask_prompt", "max_seq_length", "trust_remote_code"}
+    fields |= {"long_examples"}
     fields |= {"prompt_feature", "completion_feature", "chat_feature", "text_feature"}
     return plan.model_dump_json(include=fields | {"model"})
 
 
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """Of every training and validation example, and in ``prompts`` what the loss leaves out."""
+
+    train: list[int]
+    valid: list[int]
+    prompts: tuple[list[int], list[int]]
+
+
 @lru_cache(maxsize=8)
-def _token_lengths(folder: str, fields: str) -> tuple[list[int], list[int]]:
-    """Tokens of every training and validation example, as the trainer counts them."""
+def _token_lengths(folder: str, fields: str) -> _Tokens:
+    """The lengths of the examples, as the trainer counts them."""
     from mlx_lm.utils import load_tokenizer
 
     from cockpit.trainer import data
@@ -99,7 +129,9 @@ def _token_lengths(folder: str, fields: str) -> tuple[list[int], list[int]]:
     plan = RunPlan.model_validate_json(fields)
     settings = {"trust_remote_code": plan.trust_remote_code}
     loaded = data.load(plan, load_tokenizer(Path(folder), settings), lambda _: None)
-    return list(map(int, loaded.train.lengths)), list(map(int, loaded.valid.lengths))
+    train, valid = loaded.train, loaded.valid
+    prompts = train.offsets.tolist(), valid.offsets.tolist()
+    return _Tokens(train.lengths.tolist(), valid.lengths.tolist(), prompts)
 
 
 if __name__ == "__main__":

@@ -10,17 +10,21 @@ import sys
 from dataclasses import dataclass
 
 from cockpit.errors import CockpitError
-from cockpit.system import process
+from cockpit.system import high_water, process
 from cockpit.system.process import Identity
 from cockpit.system.run_dir import AttemptDir, RunDir
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """``code`` as the shell counts it, ``signal`` by name; both None if nobody could see."""
+    """``code`` as the shell counts it, ``signal`` by name; both None if nobody could see.
+
+    ``high_water_bytes`` is the most memory the process held at any time.
+    """
 
     code: int | None = None
     signal: str | None = None
+    high_water_bytes: int | None = None
 
 
 class Trainer:
@@ -29,15 +33,30 @@ class Trainer:
     def __init__(self, who: Identity, child: subprocess.Popen[bytes] | None = None):
         self.who = who
         self._child = child
+        self._seen: Exit | None = None
 
     def exit(self) -> Exit | None:
         """How it ended, or None while it runs."""
         if self._child is None:
             return None if process.is_alive(self.who) else Exit()
-        code = self._child.poll()
-        if code is None:
-            return None
-        return Exit(code) if code >= 0 else Exit(128 - code, signal_name(-code))
+        return self._reap(self._child)
+
+    def _reap(self, child: subprocess.Popen[bytes]) -> Exit | None:
+        """``Popen.poll``, but with what the kernel tells of the dead child's memory."""
+        if self._seen is None:
+            try:
+                pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+            except ChildProcessError:
+                return Exit()
+            if pid == 0:
+                return None
+            child.returncode = code = os.waitstatus_to_exitcode(status)
+            most = high_water.of(usage)
+            if code >= 0:
+                self._seen = Exit(code, None, most)
+            else:
+                self._seen = Exit(128 - code, signal_name(-code), most)
+        return self._seen
 
     def terminate(self) -> bool:
         """SIGTERM, which a trainer takes as a stop; False if it is gone already."""

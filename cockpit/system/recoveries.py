@@ -31,14 +31,14 @@ def last_update(attempt: AttemptDir) -> ev.Updated | None:
     return None
 
 
-def loaded_at(attempt: AttemptDir) -> float | None:
-    """When an attempt had its model loaded; None if it never had."""
+def loaded(attempt: AttemptDir) -> ev.ModelLoaded | None:
+    """What an attempt said when it had its model loaded; None if it never had."""
     try:
         head, rest = jsonl.ends(attempt.trainer_events, _TAIL_BYTES, 0)
     except OSError:
         return None
     events = map(ev.parse_event, head or rest)
-    return next((event.t for event in events if isinstance(event, ev.ModelLoaded)), None)
+    return next((event for event in events if isinstance(event, ev.ModelLoaded)), None)
 
 
 def exit_of(run: RunDir, attempt: AttemptDir) -> ev.TrainerExited | None:

@@ -86,6 +86,14 @@ def load(plan: RunPlan, tokenizer: Any, progress: Progress = lambda _: None) -> 
     return data
 
 
+def load_split(name: str, plan: RunPlan, tokenizer: Any, progress: Progress) -> Split:
+    """One split as ``load`` would give it, without the others; an empty one if it is missing."""
+    folder = Path(plan.data)
+    if not plan.hf_dataset and folder.is_dir():
+        return _local(folder / f"{name}.jsonl", plan, tokenizer, progress)
+    return _from_hub(plan.with_changes(test=name == "test"), tokenizer, progress)[name]
+
+
 def _names(plan: RunPlan) -> tuple[str, ...]:
     return ("train", "valid", "test") if plan.test else ("train", "valid")
 

@@ -27,6 +27,7 @@ class Loaded:
     tokenizer: Any
     parameters: int
     dtype: str
+    config: dict[str, Any]
 
 
 def trains_on_cpu() -> bool:
@@ -58,8 +59,8 @@ def model_folder(plan: RunPlan, progress: Callable[[str], None]) -> Path:
         ) from error
 
 
-def load(folder: Path, plan: RunPlan) -> Loaded:
-    """Model and tokenizer; on a Linux CPU every floating weight becomes float32.
+def load(folder: Path, plan: RunPlan, *, as_stored: bool = False) -> Loaded:
+    """Model and tokenizer; on a Linux CPU every floating weight becomes float32 unless as_stored.
 
     The packed weights of a quantized model stay packed. Its scales and biases are cast as well:
     they decide the precision of its outputs, and would otherwise be cast in every product.
@@ -68,7 +69,7 @@ def load(folder: Path, plan: RunPlan) -> Loaded:
         model, config = mlx_lm_utils.load_model(
             folder, lazy=True, trust_remote_code=plan.trust_remote_code
         )
-        if casts_to_float32():
+        if casts_to_float32() and not as_stored:
             model.set_dtype(mx.float32)
         mx.eval(model.parameters())
         tokenizer = mlx_lm_utils.load_tokenizer(
@@ -81,7 +82,7 @@ def load(folder: Path, plan: RunPlan) -> Loaded:
         if _lacks_memory(error):
             raise
         raise _broken(folder, error) from error
-    return Loaded(model, tokenizer, parameters, _dtype(model))
+    return Loaded(model, tokenizer, parameters, _dtype(model), config)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from mlx_lm.utils import maybe_set_recommended_wired_limit
 from cockpit.core.checkpoint_state import ResumeRequest, TrainerState
 from cockpit.core.events import ModelLoaded, Note, PhaseChanged
 from cockpit.core.plan import RunPlan
-from cockpit.system import identity
+from cockpit.system import high_water, identity
 from cockpit.system.run_dir import AttemptDir, RunDir
 from cockpit.trainer import data, loading, optimizer, resume
 from cockpit.trainer.emit import Emitter
@@ -186,6 +186,7 @@ def _announce(job: Job, loaded: loading.Loaded) -> None:
             test_examples=len(job.data.test),
             truncated_examples=train.truncated(plan),
             longest_tokens=train.longest,
+            high_water_bytes=high_water.own(),
         )
     )
 

@@ -105,7 +105,7 @@ def test_going_back_to_an_earlier_checkpoint(cockpit: Cockpit, trained: tuple[st
 
 REFUSED = {
     "--rank 4": "lora_parameters.rank: 8 -> 4",
-    "--num-layers 1": "num_layers: 2 -> 1",
+    "--num-layers 3": "num_layers: 2 -> 3",
     "--optimizer adamw": "optimizer: adam -> adamw",
     "--seed 7": "seed: 0 -> 7",
     "--batch-size 4": "batch_size x grad_accumulation_steps: 2 -> 4",

@@ -1,0 +1,138 @@
+"""``cockpit recover``: what ended a run, its ways on with their prices, and taking one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from cockpit.cli import forecasting, output, train
+from cockpit.cli.plan_arguments import overrides_from_arguments
+from cockpit.core.format import NOT_AVAILABLE, gigabytes
+from cockpit.core.ladder import Ladder, Rung
+from cockpit.errors import CockpitError
+from cockpit.memory import recovery
+from cockpit.memory.oracle import Oracle, limits_of
+from cockpit.memory.recovery import Situation
+from cockpit.system import hardware, observe, run_dir
+
+
+def recover(arguments: argparse.Namespace) -> int:
+    run = run_dir.find(arguments.which)
+    situation = recovery.examine(run)
+    for line in what_happened(situation):
+        output.say(line)
+    changes = overrides_from_arguments(arguments)
+    rung, budget_bytes = _chosen(situation, arguments, changes)
+    if not arguments.yes and not _agreed(rung):
+        output.say("Nothing was changed.")
+        return 1
+    recovery.take(situation, rung, budget_bytes=budget_bytes)
+    if not arguments.detach:
+        return train.follow_to_the_end(run, as_json=arguments.json)
+    output.say(f"{run.name} is training in the background.")
+    output.say(f"watch it: cockpit attach {run.name}   stop it: cockpit stop {run.name}")
+    if arguments.json:
+        output.print_json(observe.summary(run).document())
+    return 0
+
+
+def what_happened(situation: Situation) -> Iterator[str]:
+    """The death with its evidence, and where the run would go on from."""
+    diagnosis = situation.diagnosis
+    yield f"{situation.run.name}, attempt {situation.attempt}: {diagnosis.title}"
+    yield from (f"  {line}" for line in diagnosis.evidence)
+    if situation.cure == "other" and diagnosis.remedy:
+        yield f"  -> {diagnosis.remedy}"
+    if situation.checkpoint is None:
+        yield f"starts from scratch: {situation.scratch_reason}"
+    else:
+        lost = situation.lost_updates
+        again = "no update is lost" if not lost else f"{_count(lost, 'update')} made again"
+        yield f"goes on after update {situation.from_update} of {situation.plan.updates}: {again}"
+    for damage in situation.resume.passed_over if situation.resume else ():
+        yield f"passed over: {damage}"
+
+
+def _chosen(
+    situation: Situation, arguments: argparse.Namespace, changes: dict[str, Any]
+) -> tuple[Rung | None, int | None]:
+    """The rung that would be taken, None for going on as it was; and the budget it is held to."""
+    if situation.cure == "other" and not changes:
+        if arguments.rung:
+            raise CockpitError(
+                "There is no ladder for this end",
+                f"{situation.diagnosis.title}: less memory does not help",
+                situation.diagnosis.remedy,
+            )
+        return None, None
+    with Oracle(hardware.detect(), adapted_layers=situation.adapted_layers) as oracle:
+        limits = limits_of(situation.plan, use_data=True)
+        with forecasting.patience("forecasting each way on ..."):
+            ladder = recovery.ladder(situation, oracle.ask, limits, oracle.lengths)
+        for line in _table(ladder):
+            output.say(line)
+        rung = _named(ladder, arguments.rung) if arguments.rung else ladder.chosen
+        if changes:
+            base = rung.changes if rung is not None and arguments.rung else {}
+            rung = recovery.custom(
+                situation, base | changes, oracle.ask, ladder.budget_bytes, limits, oracle.lengths
+            )
+            output.say("\nyour own:")
+            for line in _described(rung, ladder.budget_bytes, marked=False):
+                output.say(line)
+    if rung is None:
+        raise CockpitError(
+            "No way on is expected to fit",
+            "\n".join(f"{r.title}: {r.why_not}" for r in ladder.rungs) or ladder.budget_reason,
+            "Choose one all the same with --rung or --set, free memory, or take a smaller or a "
+            "4-bit model.",
+        )
+    return rung, ladder.budget_bytes
+
+
+def _named(ladder: Ladder, kind: str) -> Rung:
+    rung = ladder.rung(kind)
+    if rung is None:
+        known = ", ".join(rung.kind for rung in ladder.rungs)
+        raise CockpitError("There is no such rung", kind, f"The rungs of this ladder are: {known}.")
+    if not rung.changes:
+        raise CockpitError("That rung cannot be taken", rung.why_not, "Choose another one.")
+    return rung
+
+
+def _table(ladder: Ladder) -> Iterator[str]:
+    room = gigabytes(ladder.budget_bytes)
+    yield f"\nways on, in {room}" + (f" ({ladder.budget_reason})" if ladder.budget_reason else "")
+    for place, rung in enumerate(ladder.rungs):
+        yield from _described(rung, ladder.budget_bytes, marked=place == ladder.preselected)
+
+
+def _described(rung: Rung, budget_bytes: int | None, *, marked: bool) -> Iterator[str]:
+    """``> batch_size  Smaller micro-batches: 4 x 1 -> 2 x 2   1.20 GB of 1.50 GB  lossless``."""
+    need = gigabytes(rung.forecast.peak_bytes) if rung.forecast else NOT_AVAILABLE
+    words = [f"{need} of {gigabytes(budget_bytes)}"] if rung.changes else []
+    words += ["lossless"] if rung.lossless and rung.changes else []
+    words += ["below the plan's floor"] if rung.below_floor else []
+    words += ["not expected to fit"] if rung.fits is False and rung.offered else []
+    yield f"{'>' if marked else ' '} {rung.kind:<22} {rung.title:<44} {'  '.join(words)}".rstrip()
+    if rung.why_not:
+        yield f"    why not: {rung.why_not}"
+    else:
+        yield from (f"    {consequence}" for consequence in rung.consequences)
+
+
+def _agreed(rung: Rung | None) -> bool:
+    what = "go on as it was" if rung is None else f"go on with: {rung.title}"
+    if not sys.stdin.isatty():
+        raise CockpitError(
+            "Nobody is there to agree", f"would {what}", "Add --yes to take it, or --rung KIND."
+        )
+    output.say("")
+    print(f"{what}? [Y/n] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("", "y", "yes")
+
+
+def _count(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number:,} {what}s"

@@ -1,0 +1,100 @@
+"""``cockpit recover``: what happened, the ways on with their prices, and taking one."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from cockpit.core import events as ev
+from cockpit.core.plan import RunPlan
+from cockpit.embedded import demo_data_path
+from cockpit.system import jsonl, run_dir
+from cockpit.system.run_dir import RunDir
+from tests.cli.conftest import Cockpit, Done
+
+METAL = "[METAL] Command buffer execution failed: Insufficient Memory (00000008:kIOGPUCommand)"
+PLAN = RunPlan(
+    model="nano",
+    data=str(demo_data_path()),
+    iters=4,
+    batch_size=4,
+    num_layers=2,
+    save_every=2,
+    steps_per_eval=100,
+    val_batches=1,
+)
+
+
+@pytest.fixture
+def died(home: Path) -> RunDir:
+    """A run that MLX reported a lack of memory of, after three updates and before a checkpoint."""
+    return ended(ev.Ended(status="failed", update=3, kind="error", message=METAL))
+
+
+def ended(end: ev.Ended) -> RunDir:
+    run = run_dir.create(PLAN)
+    started = ev.Started(attempt=1, pid=os.getpid(), pid_created=1.0, updates=4, device="cpu")
+    for event in (started, end):
+        jsonl.append(run.attempt(1).trainer_events, event.line())
+    return run
+
+
+def refused(done: Done, *said: str) -> None:
+    assert done.code != 0
+    for phrase in said:
+        assert phrase in done.err, done.err
+
+
+def test_it_tells_the_evidence_prices_every_rung_and_trains_to_the_end(
+    cockpit: Cockpit, died: RunDir
+) -> None:
+    done = cockpit("recover", died.name, "--yes", "--json")
+    assert done.code == 0, done.err
+    assert (done.document["status"], done.document["run"]) == ("completed", died.name)
+    for said in (
+        "attempt 1: The GPU ran out of memory",
+        METAL,
+        "starts from scratch",
+        "forecast for the plan that died",
+        "> grad_checkpoint",
+        "batch_size",
+        "4 x 1 -> 2 x 2",
+        "lossless",
+        "why not: no shorter length is left",
+        "1 blocks are trained instead of 2",
+    ):
+        assert said in done.err
+    recovery = json.loads((died.attempt(2).path / "resume.json").read_text())["recovery"]
+    assert recovery["rung"] == "grad_checkpoint" and not recovery["automatic"]
+    assert recovery["cause"] == "The GPU ran out of memory"
+    assert died.plan_of(died.attempt(2)).grad_checkpoint
+    assert done.document["predicted_peak_bytes"] == recovery["forecast_bytes"]
+    refused(cockpit("recover", died.name, "--yes"), "nothing to recover", "cockpit resume")
+
+
+def test_a_rung_of_ones_own_and_one_by_name(cockpit: Cockpit, died: RunDir) -> None:
+    refused(cockpit("recover", died.name, "--rung", "rank", "--yes"), "no such rung", "num_layers")
+    refused(cockpit("recover", died.name), "Nobody is there to agree", "--yes")
+    refused(cockpit("recover", died.name, "--batch-size", "3", "--yes"), "does not divide")
+    assert len(died.attempts()) == 1
+    flags = ["--rung", "num_layers", "--set", "batch_size=1", "--yes", "--json"]
+    done = cockpit("recover", died.name, *flags)
+    assert done.code == 0, done.err
+    taken = died.plan_of(died.attempt(2))
+    assert (taken.num_layers, taken.batch_size, taken.grad_accumulation_steps) == (1, 1, 4)
+    assert (taken.updates, taken.name) == (4, None)
+
+
+def test_where_less_memory_does_not_help_there_is_no_ladder(cockpit: Cockpit, home: Path) -> None:
+    full = ended(
+        ev.Ended(status="failed", update=0, kind="disk", title="The disk is full", remedy="Free it")
+    )
+    done = cockpit("recover", full.name, "--rung", "batch_size", "--yes")
+    refused(done, "The disk is full", "less memory does not help", "Free it")
+    done = cockpit("recover", full.name, "--yes", "--json")
+    assert done.code == 0, done.err
+    assert done.document["status"] == "completed"
+    assert "ways on" not in done.err and full.plan_of(full.attempt(2)) == PLAN
