@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from cockpit.catalogue import Bits
+from cockpit.check import store
 from cockpit.cli import output
 from cockpit.cli.forecasting import chosen_profile
 from cockpit.cli.plan_arguments import overrides_from_arguments
@@ -28,7 +29,7 @@ def models(arguments: argparse.Namespace) -> int:
     if arguments.json:
         document = {"profile": profile.name, "budget_bytes": profile.budget_bytes}
         shown = plan.model_dump(mode="json", exclude={"model", "data"}, exclude_none=True)
-        rows = [verdict.document() for verdict in found]
+        rows = [verdict.document() | {"checked": word} for verdict, word in found]
         output.print_json(document | {"plan": shown, "models": rows})
         return 0
     print(plain(f"{profile.title}: a budget of {gigabytes(profile.budget_bytes)}"))
@@ -36,9 +37,9 @@ def models(arguments: argparse.Namespace) -> int:
         f"{plan.fine_tune_type}, batch {plan.batch_size}, {plan.max_seq_length} tokens, "
         f"{plan.num_layers} layers, rank {plan.lora_parameters.rank}; flags change it\n"
     )
-    headers = ("MODEL", "PACKING", "SIZE", "NEEDS", "VERDICT", "TRAINS")
-    output.print_table(headers, [_row(verdict) for verdict in found])
-    _explain(found, profile)
+    headers = ("MODEL", "PACKING", "SIZE", "NEEDS", "VERDICT", "TRAINS", "CHECKED")
+    output.print_table(headers, [(*_row(verdict), word or "not yet") for verdict, word in found])
+    _explain([verdict for verdict, _ in found], profile)
     return 0
 
 
@@ -48,16 +49,19 @@ def _plan(arguments: argparse.Namespace) -> RunPlan:
     return plan_file.validate(fields, "command line")
 
 
-def _judged(plan: RunPlan, profile: HardwareProfile, bits: Bits | None) -> list[Verdict]:
-    """Verdicts, the models on this machine first."""
+def _judged(
+    plan: RunPlan, profile: HardwareProfile, bits: Bits | None
+) -> list[tuple[Verdict, str | None]]:
+    """Verdicts, the models on this machine first, each with what ``cockpit check`` found."""
     subjects = [*verdicts.local_subjects(), *verdicts.catalogue_subjects(bits)]
     worker = Worker()
     prices = PriceList(worker, profile.backend, profile.chip, verdicts.cache_path())
-    found = []
+    found, checks = [], store.Known()
     try:
         for number, subject in enumerate(subjects, 1):
             traced = prices.traced
-            found.append(verdicts.judge(subject, plan, profile.budget_bytes, prices.ask))
+            verdict = verdicts.judge(subject, plan, profile.budget_bytes, prices.ask)
+            found.append((verdict, checks.word(subject.name, subject.config)))
             if prices.traced > traced:
                 _progress(number, len(subjects), subject)
     finally:
@@ -78,7 +82,7 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
 
 def _explain(found: list[Verdict], profile: HardwareProfile) -> None:
     """Why a model does not train, or needs something to."""
-    print()
+    print("\nCHECKED: by cockpit check MODEL, on the installed mlx and mlx-lm")
     common = {verdict.why for verdict in found if verdict.trains and "keys" not in verdict.why}
     for why in sorted(common):
         print(plain(f"trains: {why}"))

@@ -243,7 +243,7 @@ def _add_resume(add: Callable[..., argparse.ArgumentParser]) -> None:
         "change what can be changed, and what cannot is refused by name. A complete run goes on "
         "with more --iters.",
     )
-    command.add_argument("name", metavar="RUN", nargs="?", help="A run's name, or part of it.")
+    command.add_argument("which", metavar="RUN", nargs="?", help="A run's name, or part of it.")
     command.add_argument(
         "--latest", action="store_true", help="The newest run that can be continued."
     )

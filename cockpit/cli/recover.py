@@ -67,7 +67,7 @@ def _chosen(
                 situation.diagnosis.remedy,
             )
         return None, None
-    with Oracle(hardware.detect(), adapted_layers=situation.adapted_layers) as oracle:
+    with Oracle(hardware.this_machine(), adapted_layers=situation.adapted_layers) as oracle:
         limits = limits_of(situation.plan, use_data=True)
         with forecasting.patience("forecasting each way on ..."):
             ladder = recovery.ladder(situation, oracle.ask, limits, oracle.lengths)

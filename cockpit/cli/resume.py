@@ -34,7 +34,7 @@ def resume(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> ResumePlan:
-    named, newest = arguments.name, arguments.latest
+    named, newest = arguments.which, arguments.latest
     if bool(named) == bool(newest):
         raise CockpitError(
             "Which run?" if not named else "A run and --latest are two answers",

@@ -289,6 +289,6 @@ def _checked(situation: Situation | RunPlan, rung: Rung) -> Rung:
 
 def _machine_bytes() -> int | None:
     try:
-        return hardware.detect().budget_bytes
+        return hardware.this_machine().budget_bytes
     except CockpitError:
         return None

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from cockpit.core.profiles import Backend
 from cockpit.memory.backends import RunAhead
 from cockpit.memory.behaviours import fresh
 from cockpit.memory.buffers import Buffer, Memory, Placement
 from cockpit.memory.graph import Graph, Op, Value
-from cockpit.memory.primitives import TABLE
+from cockpit.memory.primitives import table
 from cockpit.memory.schedule import evaluation_order
 
 Pace = Callable[[Op, int, list[Buffer]], None]
@@ -24,7 +25,13 @@ class Evaluation:
     or kept for reuse in the replay before.
     """
 
-    def __init__(self, graph: Graph, base_bytes: int, born: frozenset[Value] = frozenset()):
+    def __init__(
+        self,
+        graph: Graph,
+        base_bytes: int,
+        born: frozenset[Value] = frozenset(),
+        backend: Backend = "cpu",
+    ):
         self._graph = graph
         zero = Value("zero", (), 4)
         self._base_bytes = base_bytes + (zero.size_bytes if born else 0)
@@ -35,8 +42,9 @@ class Evaluation:
         order = evaluation_order(graph.evaluated)
         for value in born:
             value.op = None  # the graph is shared with evaluations that find them there
-        self._steps = [(op, TABLE.get(op.name, fresh)) for op in order]
-        self.unknown = frozenset(op.name for op in order if op.name not in TABLE)
+        known = table(backend)
+        self._steps = [(op, known.get(op.name, fresh)) for op in order]
+        self.unknown = frozenset(op.name for op in order if op.name not in known)
         given = (*graph.inputs, *graph.constants, *([zero] if born else ()))
         self._given = [value for value in given if value not in born]
         self._places = self._count_uses(order)
@@ -52,30 +60,34 @@ class Evaluation:
         self.held_bytes = memory.held_bytes
         return memory.peak_bytes
 
-    def peaks(self, ahead: RunAhead) -> list[int]:
-        """The peak for every possible start.
+    def later_peaks(self, ahead: RunAhead) -> list[int]:
+        """The peaks if it starts later in a task than at its beginning.
 
         The CPU backend counts dispatches on from one evaluation to the next, so an update starts
         anywhere in a task, which moves its peak by up to one percent. A run of many updates meets
         the highest. A GPU backend commits what is left when an evaluation ends.
         """
-        starts = range(ahead.work_per_task if ahead.cut_by == "dispatches" else 1)
+        starts = range(1, ahead.work_per_task if ahead.cut_by == "dispatches" else 1)
         return [self.peak_bytes(ahead, start) for start in starts]
 
-    def settle(self, ahead: RunAhead) -> None:
-        """Adds to the base what the results of one evaluation hold beyond their own size.
+    def settled_peak_bytes(self, ahead: RunAhead) -> int:
+        """The highest level once the results of the evaluation before are its inputs.
 
         A donated or reused buffer may be a little larger than what is in it, and the adapters and
-        moments of one update are there when the next one starts.
+        moments of one update are there when the next one starts: from here on in the base. How
+        high it goes from there does not depend on the base.
         """
-        self.peak_bytes(ahead)
+        peak_bytes = self.peak_bytes(ahead)
         results = [v for v in self._graph.evaluated if v.op is not None]
         excess = {
             v.memory.buffer: v.memory.buffer.size_bytes - v.size_bytes
             for v in results
             if v.memory.buffer.origin is not None and v.memory.buffer.origin.op is not None
         }
-        self._base_bytes += max(0, sum(excess.values()))
+        excess_bytes: int = max(0, sum(excess.values()))
+        self._base_bytes += excess_bytes
+        self.held_bytes += excess_bytes
+        return peak_bytes + excess_bytes
 
     def floor(self) -> tuple[int, tuple[tuple[int, Value | None], ...]]:
         """The peak with every buffer freed at its last use, and what is live at that moment:

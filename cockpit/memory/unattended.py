@@ -38,7 +38,7 @@ def go_on(run: RunDir) -> int:
     Nothing runs the attempt yet.
     """
     situation = recovery.examine(run)
-    with Oracle(hardware.detect(), adapted_layers=situation.adapted_layers) as oracle:
+    with Oracle(hardware.this_machine(), adapted_layers=situation.adapted_layers) as oracle:
         limits = limits_of(situation.plan, use_data=True)
         found = recovery.ladder(situation, oracle.ask, limits, oracle.lengths, until_fits=True)
     rung = choose(found, situation.plan, run)

@@ -145,7 +145,7 @@ def take(ways: Ways, rung: Rung | None, tracer: Tracer) -> RunDir:
 def _oracle(situation: Situation) -> Iterator[Oracle]:
     from cockpit.memory.oracle import Oracle
 
-    with Oracle(hardware.detect(), adapted_layers=situation.adapted_layers) as oracle:
+    with Oracle(hardware.this_machine(), adapted_layers=situation.adapted_layers) as oracle:
         yield oracle
 
 

@@ -54,7 +54,7 @@ def _rough(prepared: ResumePlan) -> dict[str, object] | None:
     from cockpit.system import hardware
 
     try:
-        found = assessment.assess(Subject(prepared.plan, hardware.detect()))
+        found = assessment.assess(Subject(prepared.plan, hardware.this_machine()))
     except CockpitError:
         return None
     return found.figure.document if found.figure is not None else None

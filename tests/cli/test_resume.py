@@ -56,6 +56,8 @@ def test_a_complete_run_goes_on_with_more_iterations_as_if_it_had_them_from_the_
     assert done.code == 0, done.err
     assert done.document["run"] == name
     assert (done.document["status"], done.document["iterations"]) == ("completed", 9)
+    named = "name =" in (run / "attempts/002/plan.toml").read_text()
+    assert not named, "RUN is which run, not what to call it"
     for said in ("inherited", "adam's moments", "place in the data", "overridden", "iters: 6 -> 9"):
         assert said in done.err
     assert "update 1/9" not in done.err

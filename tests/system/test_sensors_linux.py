@@ -269,6 +269,15 @@ def test_a_process_and_its_peaks_are_one_file(tmp_path: Path) -> None:
     assert LinuxMemory(tmp_path).process(78) == ProcessReading()
 
 
+def test_shared_pages_of_libraries_are_nobodys_footprint(tmp_path: Path) -> None:
+    status = "VmHWM:\t 3000 kB\nVmRSS:\t 1000 kB\nRssAnon:\t 700 kB\nRssFile:\t 300 kB\n"
+    write(tmp_path, {"proc/77/status": status})
+
+    found = LinuxMemory(tmp_path).process(77)
+
+    assert (found.footprint_bytes, found.peak_bytes) == (700 * 1024, 2700 * 1024)
+
+
 def test_the_trainers_cgroup_counts_wherever_a_launcher_put_it(tmp_path: Path) -> None:
     """Like ``systemd-run --scope``: a scope beside the supervisor's, gone with its last process."""
     root = v2_machine(

@@ -17,7 +17,7 @@ from cockpit.system.sensors.reading import ProcessReading, Reading
 WARNING_SOME_PERCENT = 10.0
 CRITICAL_FULL_PERCENT = 10.0
 
-_STATUS = re.compile(rb"^(Vm(?:Peak|Size|HWM|RSS|Swap)):\s*(\d+) kB$", re.MULTILINE)
+_STATUS = re.compile(rb"^(Vm(?:Peak|Size|HWM|RSS|Swap)|RssFile):\s*(\d+) kB$", re.MULTILINE)
 
 
 class LinuxMemory:
@@ -63,17 +63,19 @@ class LinuxMemory:
         )
 
     def process(self, pid: int) -> ProcessReading:
-        """One file. The footprint is resident plus swapped-out bytes.
+        """One file. The footprint is resident plus swapped-out bytes without those of files.
 
+        Pages of libraries are shared and dropped when memory is short; no limit is met by them.
         From ``status`` and not ``smaps_rollup``: that one walks every page table under the
         process's memory lock, milliseconds a reading on a process of tens of GB.
         """
         status = read_bytes(self._proc / str(pid) / "status") or b""
         sizes = {name: int(kb) * 1024 for name, kb in _STATUS.findall(status)}
-        resident = sizes.get(b"VmRSS")
+        resident, peak = sizes.get(b"VmRSS"), sizes.get(b"VmHWM")
+        own = sizes.get(b"VmSwap", 0) - sizes.get(b"RssFile", 0)
         return ProcessReading(
-            footprint_bytes=None if resident is None else resident + sizes.get(b"VmSwap", 0),
-            peak_bytes=sizes.get(b"VmHWM"),
+            footprint_bytes=None if resident is None else resident + own,
+            peak_bytes=None if peak is None else peak - sizes.get(b"RssFile", 0),
             address_space_bytes=sizes.get(b"VmSize"),
             peak_address_space_bytes=sizes.get(b"VmPeak"),
         )
