@@ -1,4 +1,4 @@
-"""A real model: SmolLM2-135M-Instruct learns through ``cockpit train``, and mlx-lm can use it."""
+"""A real model: SmolLM2-135M-Instruct from its data to a GGUF, by the cockpit's own commands."""
 
 from __future__ import annotations
 
@@ -45,15 +45,20 @@ def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def data(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()
-    with (folder / "train.jsonl").open("w") as file:
-        for question, answer in QUESTIONS:
+    write(folder / "train.jsonl", QUESTIONS)
+    write(folder / "test.jsonl", QUESTIONS[:1])
+    return folder
+
+
+def write(path: Path, questions: list[tuple[str, str]]) -> None:
+    with path.open("w") as file:
+        for question, answer in questions:
             messages = [
                 {"role": "system", "content": "Be brief."},
                 {"role": "user", "content": question},
                 {"role": "assistant", "content": answer},
             ]
             file.write(json.dumps({"messages": messages}) + "\n")
-    return folder
 
 
 def answer(model: Path, question: str, adapter: str | None = None) -> str:
@@ -72,12 +77,9 @@ def losses(run: Path) -> list[float]:
     return [event["loss"] for event in events if event["type"] == "update"]
 
 
-def train(model: Path, data: Path, home: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "cockpit", "train", "--model", str(model), "--data", str(data)]
-    command += f"--iters {ITERS} --batch-size 1 --num-layers 2 --max-seq-length 48".split()
-    command += ["--learning-rate", "3e-4", "--save-every", "100", "--json"]
+def cockpit(home: Path, *arguments: str | Path) -> dict[str, Any]:
     done = subprocess.run(
-        command,
+        [sys.executable, "-m", "cockpit", *map(str, arguments), "--json"],
         env=os.environ | {"COCKPIT_HOME": str(home)},
         capture_output=True,
         text=True,
@@ -86,6 +88,12 @@ def train(model: Path, data: Path, home: Path) -> dict[str, Any]:
     document = json.loads(done.stdout)
     assert isinstance(document, dict)
     return document
+
+
+def train(model: Path, data: Path, home: Path) -> dict[str, Any]:
+    flags = f"--iters {ITERS} --batch-size 1 --num-layers 2 --max-seq-length 48"
+    flags += " --learning-rate 3e-4 --save-every 100"
+    return cockpit(home, "train", "--model", model, "--data", data, *flags.split())
 
 
 def test_the_weights_the_tokenizer_and_the_template_are_right(smollm2: Path) -> None:
@@ -99,13 +107,34 @@ def test_the_weights_the_tokenizer_and_the_template_are_right(smollm2: Path) -> 
     assert "Paris" in answer(smollm2, "What is the capital of France?")
 
 
-def test_it_learns_through_cockpit_train(smollm2: Path, data: Path, tmp_path: Path) -> None:
-    document = train(smollm2, data, tmp_path / "home")
+def test_it_learns_and_what_it_learned_can_be_used(
+    smollm2: Path, data: Path, tmp_path: Path
+) -> None:
+    """Real weights throughout: data, train, evaluate, try, fuse, GGUF, reload, generate."""
+    home, fused = tmp_path / "home", tmp_path / "pirate"
+    examined = cockpit(home, "data", data, "--model", smollm2)
+    assert examined["splits"]["train"]["usable"] == len(QUESTIONS)
+    document = train(smollm2, data, home)
     assert document["status"] == "completed"
     assert document["iterations"] == ITERS
-    seen = losses(tmp_path / "home" / "runs" / Path(document["run"]).name)
+    seen = losses(home / "runs" / Path(document["run"]).name)
     assert len(seen) == ITERS
     assert document["final_train_loss"] == pytest.approx(seen[-1])
     assert sum(seen[-4:]) < sum(seen[:4]) / 2
     assert document["measured_peak_bytes"] > 4 * 134_515_008
-    assert "Arrr" in answer(smollm2, QUESTIONS[0][0], document["adapter_path"])
+
+    measured = cockpit(home, "evaluate", "latest")
+    assert measured["split"] == "test" and measured["dtype"] == "float32"
+    assert measured["tuned"]["loss"] < measured["base"]["loss"] / 2
+
+    tried = cockpit(home, "try", "latest", QUESTIONS[0][0], "--max-tokens", "6")["answers"][0]
+    assert "Arrr" in tried["tuned"]["text"] and "Arrr" not in tried["base"]["text"]
+
+    made = cockpit(home, "fuse", "latest", "--output", fused, "--gguf")
+    assert made["check"]["divergence"] < 1e-5 < made["check"]["adapter_divergence"]
+    assert made["check"]["same_choice"] == 1.0
+    assert "Arrr" in answer(fused, QUESTIONS[0][0])
+    # 30 blocks of 9 tensors, the embedding and the last norm; its head is the embedding.
+    assert (made["gguf"]["tensors"], made["gguf"]["tokenizer"]) == (272, "smollm")
+    assert made["gguf"]["size_bytes"] > 2 * 134_515_008
+    shutil.rmtree(fused)

@@ -1,0 +1,75 @@
+"""Whether a fused model answers as the adapted one did: the same logits, as far as may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import mlx.core as mx
+
+Logits = list[mx.array]
+
+# Mean divergence in nats that rounding the weights to a type may bring.
+TOLERANCE = {"float32": 1e-5, "float16": 1e-3, "bfloat16": 2e-2}
+MOST_TOKENS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What fusing changed, over every position of a few prompts.
+
+    ``divergence`` is the mean Kullback-Leibler divergence in nats of the fused model's next-token
+    distribution from the adapted model's; ``adapter_divergence`` is the base's, which is how
+    much there was to keep. ``tolerance`` is None where weights were packed again, which
+    always changes something.
+    """
+
+    tokens: int
+    largest_difference: float
+    divergence: float
+    adapter_divergence: float
+    same_choice: float
+    tolerance: float | None
+
+    @property
+    def passed(self) -> bool:
+        return self.tolerance is None or self.divergence <= self.tolerance
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether packing changed more than half as much as training did."""
+        return self.tolerance is None and 2 * self.divergence > self.adapter_divergence
+
+    def document(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def logits(model: Callable[[mx.array], mx.array], texts: Sequence[Sequence[int]]) -> Logits:
+    """For each text, in float32, one row a position."""
+    found = []
+    for tokens in texts:
+        found.append(model(mx.array([list(tokens)]))[0].astype(mx.float32))
+        mx.eval(found[-1])
+    return found
+
+
+def compare(adapted: Logits, fused: Logits, base: Logits, dtype: str | None) -> Comparison:
+    """``dtype`` of the fused weights, None if they are packed."""
+    wanted, got, before = (mx.concatenate(found) for found in (adapted, fused, base))
+    same = mx.argmax(wanted, axis=-1) == mx.argmax(got, axis=-1)
+    return Comparison(
+        tokens=wanted.shape[0],
+        largest_difference=mx.abs(wanted - got).max().item(),
+        divergence=_divergence(wanted, got),
+        adapter_divergence=_divergence(wanted, before),
+        same_choice=same.astype(mx.float32).mean().item(),
+        tolerance=None if dtype is None else TOLERANCE.get(dtype, TOLERANCE["bfloat16"]),
+    )
+
+
+def _divergence(of: mx.array, from_: mx.array) -> float:
+    true = of - mx.logsumexp(of, axis=-1, keepdims=True)
+    other = from_ - mx.logsumexp(from_, axis=-1, keepdims=True)
+    found: float = (mx.exp(true) * (true - other)).sum(axis=-1).mean().item()
+    return max(0.0, found)
