@@ -54,3 +54,24 @@ def test_a_million_points_are_two_values_a_column() -> None:
     envelope = Envelope(10**6, 200)
     envelope.follow([(i, 1.0 + i % 7) for i in range(1, 10**6)])
     assert len(envelope.columns()) == 200
+
+
+def test_an_envelope_may_start_late() -> None:
+    envelope = Envelope(200, 11, start=100)
+    envelope.follow([(99, 9.0), (100, 1.0), (150, 2.0), (200, 3.0), (201, 9.0)])
+    assert envelope.columns() == [(0, 1.0, 1.0), (5, 2.0, 2.0), (10, 3.0, 3.0)]
+
+
+def test_the_positive_extent_leaves_out_what_has_no_logarithm() -> None:
+    envelope = Envelope(10, 20)
+    envelope.follow([(1, 0.0), (2, 0.5), (3, 4.0)])
+    assert envelope.positive_extent() == (0.5, 4.0)
+    assert Envelope(10, 20).positive_extent() is None
+
+
+def test_a_gap_that_is_too_wide_is_not_bridged() -> None:
+    columns = [(0, 0.5, 0.5), (1, 0.5, 0.5), (6, 0.5, 0.5), (7, 0.5, 0.5)]
+    (joined,) = draw(columns, Axis(0, 1, 1), width=4, rows=1)
+    (apart,) = draw(columns, Axis(0, 1, 1), width=4, rows=1, widest_gap=2)
+    assert " " not in joined
+    assert apart[1:3] == "  "

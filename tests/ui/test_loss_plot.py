@@ -85,8 +85,8 @@ def test_a_strip_holds_a_value_until_the_next_and_ends_with_the_newest() -> None
     envelope = Envelope(100, 20)
     envelope.follow([(20, 1.0), (70, 4.0)])
     tops = cell_tops(envelope, 10)
-    assert tops == [None, None, 1.0, 1.0, 1.0, 1.0, 1.0, 4.0, None, None]
-    assert text_of(strip("lr", 1.2e-4, envelope, 10)) == "lr 1.2e-4│  ▂▂▂▂▂▇"
+    assert tops == [None, None, 1.0, 1.0, 1.0, 1.0, 4.0, None, None, None]
+    assert text_of(strip("lr", 1.2e-4, envelope, 10)) == "lr 1.2e-4│  ▃▃▃▃█"
 
 
 def test_a_strip_without_values_says_so() -> None:

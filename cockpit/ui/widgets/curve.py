@@ -30,7 +30,7 @@ class Curve(Lines):
         self._window: viewport.Window | None = None
         self._envelopes: dict[str, Envelope] = {}
         self._average: Smoothed | None = None
-        self._columns = 1
+        self._columns = self._rows = 1
         self.smooth = False
         self.logarithmic = False
         self.cursor: int | None = None
@@ -116,7 +116,9 @@ class Curve(Lines):
         rows = height - 3 - strips
         if self._view is None or columns < 10 or rows < 2:
             return ()
-        self._columns = columns
+        if rows != self._rows:
+            self._axis = None  # its ticks are as many as there was room for
+        self._columns, self._rows = columns, rows
         start, end = self._bounds()
         curve = self._curve(start, end)
         envelope = self._follow("loss", curve, start, end)

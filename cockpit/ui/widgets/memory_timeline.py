@@ -31,6 +31,7 @@ class MemoryTimeline(Lines):
         super().__init__(id=id)
         self._view: RunView | None = None
         self._axis: Axis | None = None
+        self._rows = 0
 
     def update_view(self, view: RunView) -> None:
         self._view = view
@@ -49,6 +50,8 @@ class MemoryTimeline(Lines):
         if not samples or not (levels or live):
             return (head, (), line(("   No reading of memory yet.", "label")))
         shown = window_for(samples[0][0], samples[-1][0])
+        if rows != self._rows:
+            self._axis, self._rows = None, rows  # its ticks are as many as there was room for
         wanted = axis_of(levels, live, rows)
         self._axis = follow(self._axis, 0.0, wanted.high * 0.999, about=max(2, rows // 3))
         return (
