@@ -11,6 +11,8 @@ from typing import TypeVar
 from cockpit.cli.output import say
 from cockpit.core import events as ev
 from cockpit.core import format as fmt
+from cockpit.core import guard
+from cockpit.core.concerns import concerns
 from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RunState
 from cockpit.errors import CockpitError
@@ -19,6 +21,7 @@ from cockpit.system.observe import RunWatcher
 from cockpit.system.run_dir import RunDir
 
 POLL_SECONDS = 0.3
+WAITING = frozenset({"paused", "stopping"})
 CATCH_UP_LINES = 5
 
 
@@ -38,6 +41,9 @@ class Printed:
     checkpoint: ev.Checkpointed | None = None
     note: ev.Note | None = None
     recovery: ev.Recovered | None = None
+    guard: ev.Guarded | None = None
+    concerns: frozenset[str] = frozenset()
+    status: str = ""
     phase: str = ""
 
 
@@ -74,6 +80,7 @@ def print_progress(state: RunState, printed: Printed, report_every: int) -> None
     for recovered in _after(state.recoveries, printed.recovery):
         say(recovery_line(recovered))
         printed.recovery = recovered
+    _print_warnings(state, printed)
     if state.phase != printed.phase and state.phase in ("loading", "compiling", "testing"):
         say(f"{state.phase} ...")
     printed.phase = state.phase
@@ -87,6 +94,25 @@ def print_progress(state: RunState, printed: Printed, report_every: int) -> None
     for checkpoint in _after(state.checkpoints, printed.checkpoint)[newest:]:
         say(f"{_at(checkpoint.update, state)}  checkpoint ({checkpoint.reason})")
         printed.checkpoint = checkpoint
+
+
+def _print_warnings(state: RunState, printed: Printed) -> None:
+    """What the guard saw, what looks wrong, and that the run waits for somebody."""
+    if state.guard is not None and state.guard != printed.guard:
+        title, said, remedy = guard.told(state.guard)
+        say(f"warning: {title}: {said}\n  -> {remedy}")
+    printed.guard = state.guard
+    found = concerns(state)
+    for concern in found:
+        if concern.kind not in printed.concerns:
+            say(f"warning: {concern.title}: {concern.evidence}\n  -> {concern.remedy}")
+    printed.concerns = frozenset(concern.kind for concern in found)
+    waits, waited = state.status in WAITING, printed.status in WAITING
+    if waits and state.status != printed.status:
+        say(f"{state.status} ...")
+    elif waited and not waits and state.active:
+        say("running again")
+    printed.status = state.status
 
 
 def _after(records: Iterable[Said], last: Said | None) -> Sequence[Said]:
@@ -167,7 +193,10 @@ def print_ending(run: RunDir, plan: RunPlan, state: RunState) -> None:
         say(f"not recovered by itself: {refused.title}")
         for line in filter(None, (refused.message, refused.remedy and f"-> {refused.remedy}")):
             say(f"  {line}")
-    elif state.end is not None and state.end.title:
+    elif state.status == "stopped" and state.guard is not None and state.guard.level == "stop":
+        title, said, remedy = guard.told(state.guard)
+        say(f"{title}: {said}\n  -> {remedy}\n  -> see how: cockpit recover {run.name}")
+    elif state.end is not None and state.end.title and state.status != "failed":
         say(f"{state.end.title}. {state.end.message}")
         if state.end.remedy:
             say(f"  -> {state.end.remedy}")

@@ -99,3 +99,18 @@ def test_whoever_attaches_late_hears_the_end_of_it(follower: Follower) -> None:
     lines = follower.hears(started(), *events)
     assert len(lines) == 15
     assert all(f"{update}/100000" in "".join(lines) for update in range(295, 300))
+
+
+def test_the_guard_a_pause_and_what_looks_wrong_are_said_once(follower: Follower) -> None:
+    follower.hears(started(), ev.PhaseChanged(phase="training"))
+    seen = ev.Guarded(attempt=1, level="warn", title="Memory is nearly full", evidence=("95 %",))
+    said = follower.hears(seen)
+    assert said[0] == "warning: Memory is nearly full: 95 %" and said[1].startswith("  -> ")
+    assert follower.hears(ev.Paused(update=0)) == ["paused ..."]
+    assert follower.hears(ev.Resumed(update=0)) == ["running again"]
+    for update in range(1, 61):
+        follower.hears(updated(update))
+    spiked = [updated(61 + i).model_copy(update={"loss": 9.0}) for i in range(5)]
+    said = follower.hears(*spiked)
+    assert any(line.startswith("warning: The loss spiked") for line in said)
+    assert follower.hears() == []
