@@ -20,6 +20,7 @@ from cockpit.system.home import home
 
 PACKINGS = {"16": UNPACKED, "8": "8-bit", "6": "6-bit", "4": "4-bit", "3": "3-bit", "2": "2-bit"}
 
+_ERROR_LINES = 4
 _MARKS = {"passed": "ok", "failed": "FAIL", "not for this family": "--", "not reached": ".."}
 
 
@@ -135,6 +136,8 @@ def _show(reports: list[Report], *, as_json: bool) -> None:
 
 def _show_stage(outcome: Outcome) -> None:
     first, *rest = (outcome.detail or outcome.error).splitlines() or [""]
+    if len(rest) > _ERROR_LINES:
+        rest[_ERROR_LINES:] = [f"... {len(rest) - _ERROR_LINES} more lines, with --json"]
     print(plain(f"  {_MARKS[outcome.status]:<4}  {outcome.stage:<10}  {first}").rstrip())
     for line in rest:
         print(plain(f"  {'':<16}  {line}"))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from cockpit.core.samples import MemorySample
 from cockpit.errors import CockpitError
+from cockpit.system import checks_mlx, checks_power
 from cockpit.system.checks import Check, Status
+from cockpit.system.checks_hub import hub_check, tokenizer_check
+from cockpit.system.checks_terminal import screen_size, terminal_check
 from cockpit.system.hardware import detect
 from cockpit.system.home import home
 from cockpit.system.power import KeepAwake
@@ -27,25 +29,30 @@ __all__ = ["Check", "Status", "run_checks"]
 _LOW_DISK_BYTES = 5 * 10**9
 _FULL_DISK_BYTES = 5 * 10**8
 _LOW_RAM_SHARE = 0.25
-_SMALLEST_SCREEN = (80, 24)
+# The oldest that mlx's wheels are built for.
+_OLDEST_MACOS = (14, 0)
 
 
 def run_checks() -> list[Check]:
     """Everything, in the order it is read: software, machine, disk, terminal.
 
-    No check raises: one that breaks is itself a finding. Takes well under a second, most of it
-    asking for the sleep lock and trying the BLAS.
+    No check raises: one that breaks is itself a finding. Takes a second or two, most of it MLX's
+    start in a process of its own.
     """
     kernel = _kernel()
+    found = checks_mlx.probe()
     groups: list[Callable[[], list[Check]]] = [
         lambda: [python_check(kernel), system_check()],
         package_checks,
         lambda: [backend_check()],
         lambda: [blas_check()] if sys.platform == "linux" else [],
+        lambda: [checks_mlx.speed_check(found)],
+        lambda: [checks_mlx.working_set_check(found, kernel)] if kernel else [],
         lambda: memory_checks(read_memory()),
+        lambda: checks_power.mac_power() if kernel else checks_power.linux_power(),
         lambda: [power_check()],
         lambda: home_checks(home()),
-        lambda: [hub_check(os.environ)],
+        lambda: [tokenizer_check(), hub_check(os.environ)],
         lambda: [terminal_check(os.environ, screen_size(), sys.stdout.encoding)],
     ]
     checks: list[Check] = []
@@ -59,10 +66,21 @@ def run_checks() -> list[Check]:
 
 def system_check() -> Check:
     if sys.platform == "darwin":
-        return Check("System", "ok", f"macOS {platform.mac_ver()[0] or 'n/a'}")
+        return macos_check(platform.mac_ver()[0])
     if sys.platform == "linux":
         return Check("System", "ok", f"Linux {platform.release()}")
     return Check("System", "fail", sys.platform, "MLX runs on macOS (Apple silicon) and Linux.")
+
+
+def macos_check(version: str) -> Check:
+    """mlx has no wheel for an older macOS. Not validated on a Mac."""
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if not numbers:
+        return Check("System", "info", "macOS n/a")
+    if numbers < _OLDEST_MACOS:
+        remedy = "Update to macOS 14 or later: mlx has no wheels for this one."
+        return Check("System", "fail", f"macOS {version}", remedy)
+    return Check("System", "ok", f"macOS {version}")
 
 
 def backend_check() -> Check:
@@ -116,61 +134,6 @@ def home_checks(folder: Path) -> list[Check]:
     ]
 
 
-def hub_check(environ: Mapping[str, str]) -> Check:
-    """Where models are looked for, by huggingface_hub's own rules; nothing is measured."""
-    cache = hub_cache(environ)
-    if not cache.is_dir():
-        return Check("Hugging Face cache", "info", f"{cache} (not there yet)")
-    try:
-        models = sum(1 for entry in cache.iterdir() if entry.name.startswith("models--"))
-    except OSError as error:
-        remedy = "Make it readable, or set HF_HUB_CACHE."
-        return Check("Hugging Face cache", "warn", f"{cache}: {error.strerror}", remedy)
-    return Check("Hugging Face cache", "ok", f"{cache}, {models} model{'s' * (models != 1)}")
-
-
-def hub_cache(environ: Mapping[str, str]) -> Path:
-    """HF_HUB_CACHE, else HF_HOME/hub, else the XDG cache's huggingface/hub."""
-    if cache := environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE"):
-        return Path(os.path.expandvars(cache)).expanduser()
-    if hub_home := environ.get("HF_HOME"):
-        return Path(os.path.expandvars(hub_home)).expanduser() / "hub"
-    base = environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "huggingface" / "hub"
-
-
-def terminal_check(
-    environ: Mapping[str, str], size: tuple[int, int] | None, encoding: str | None
-) -> Check:
-    """What the terminal says of itself, and whether the cockpit fits in it."""
-    term, color = environ.get("TERM", ""), environ.get("COLORTERM", "")
-    facts = [term or "TERM n/a", color or "COLORTERM n/a", encoding or "encoding n/a"]
-    facts.append(f"{size[0]} x {size[1]}" if size else "no terminal")
-    if environ.get("SSH_CONNECTION"):
-        facts.append("over SSH")
-    if environ.get("NO_COLOR"):
-        facts.append("NO_COLOR")
-    remedy = ""
-    if size is None:
-        return Check("Terminal", "info", ", ".join(facts))
-    if (encoding or "").lower().replace("-", "") != "utf8":
-        remedy = "Set LANG to a UTF-8 locale, such as C.UTF-8: curves are drawn with Unicode."
-    elif size[0] < _SMALLEST_SCREEN[0] or size[1] < _SMALLEST_SCREEN[1]:
-        remedy = "Enlarge it to 80 x 24."
-    elif term in ("", "dumb"):
-        remedy = "Set TERM to what your terminal is, such as xterm-256color."
-    return Check("Terminal", "warn" if remedy else "ok", ", ".join(facts), remedy)
-
-
-def screen_size() -> tuple[int, int] | None:
-    """Columns and rows of the terminal, None without one."""
-    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
-        with contextlib.suppress(OSError, ValueError):
-            size = os.get_terminal_size(stream.fileno())
-            return size.columns, size.lines
-    return None
-
-
 def _ram(sample: MemorySample) -> Check:
     total, available = sample.ram_total_bytes, sample.ram_available_bytes
     if total is None or available is None:
@@ -184,8 +147,10 @@ def _ram(sample: MemorySample) -> Check:
 def _swap(sample: MemorySample) -> Check:
     total, used = sample.swap_total_bytes, sample.swap_used_bytes
     # macOS grows its swap files as it needs them, so only use says something.
-    value = "none" if total == 0 and used == 0 else f"{_gib(used)} of {_gib(total)} used"
-    return Check("Swap", "info", value)
+    if total == 0 and used == 0:
+        remedy = "A few GiB of swap give the guard time to stop a run before the kernel does."
+        return Check("Swap", "info", "none", remedy)
+    return Check("Swap", "info", f"{_gib(used)} of {_gib(total)} used")
 
 
 def _pressure(sample: MemorySample) -> Check:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cockpit.check import store
+from tests.check.test_store import report
 from tests.cli.conftest import Cockpit
 
 FEW = """
@@ -37,7 +39,10 @@ def test_verdicts_are_computed_once_and_kept(cockpit: Cockpit, home: Path) -> No
     assert all(row["trains"] for row in rows.values())
     assert "traced: SmolLM2 135M" in first.err
     assert (home / "cache" / "forecasts.json").is_file()
+    assert {row["checked"] for row in rows.values()} == {None}
+    store.save(report("smollm2-135m", fails="resume"))
     again = cockpit("models", "--profile", "m2-air-8", "--bits", 16)
+    assert "fails: resume" in again.out and "not yet" in again.out
     assert again.code == 0 and "traced:" not in again.err
     assert "SmolLM2 135M" in again.out and "does not fit" in again.out
     assert "unvalidated" in again.out

@@ -96,12 +96,12 @@ def test_what_does_not_fit_is_not_launched_without_a_word(
     monkeypatch.setenv("PYTHONPATH", f"{small}:{Path(__file__).parents[2]}")
     data = tmp_path / "data"
     data.mkdir()
-    line = '{"text": "' + "a story that goes on " * 100 + '"}\n'
+    line = '{"text": "' + "a story that goes on " * 20 + '"}\n'
     (data / "train.jsonl").write_text(line * 16)
-    plan: list[Any] = ["train", "--model", "nano", "--data", data, "--iters", 2, "--batch-size", 8]
+    plan: list[Any] = ["train", "--model", "nano", "--data", data, "--iters", 2, "--batch-size", 4]
     refused = cockpit(*plan, "--json")
     assert refused.code == 2 and not (home / "runs").exists()
-    assert "--grad-checkpoint" in refused.document["error"]["remedy"]
+    assert "--batch-size 1" in refused.document["error"]["remedy"]
     assert "--anyway" in refused.document["error"]["remedy"]
     fitted = cockpit(*plan, "--fit", "--json")
     assert fitted.code == 0 and "cheapest plan that fits" in fitted.err

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.core.samples import MemorySample
-from cockpit.system import doctor, software
+from cockpit.system import checks_hub, checks_terminal, doctor, software
 from cockpit.system.checks import Check
 from cockpit.system.power import KeepAwake
 
@@ -36,6 +36,7 @@ def test_this_machine_is_examined_whole(own_home: Path) -> None:
     names = {check.name for check in checks}
     assert {"Python", "System", "mlx", "mlx-lm", "Backend", "RAM", "Swap"} <= names
     assert {"Memory pressure", "Memory limit", "Sleep", "Home", "Disk", "Terminal"} <= names
+    assert {"Matrix speed", "Tokenizers", "Hugging Face cache"} <= names
     assert "Doctor" not in names
     assert only(checks, "mlx").status == "ok"
     assert str(own_home) in only(checks, "Home").value
@@ -261,15 +262,18 @@ def test_the_hub_cache_is_where_huggingface_hub_looks(environ: dict[str, str], f
         [sys.executable, "-c", code], env=bare | environ, capture_output=True, text=True, check=True
     )
 
-    assert str(doctor.hub_cache(environ)) == done.stdout.strip() == folder
+    assert str(checks_hub.hub_cache(environ)) == done.stdout.strip() == folder
 
 
 def test_models_in_the_cache_are_counted_not_measured(tmp_path: Path) -> None:
     for name in ("models--a--b", "datasets--c--d", "version.txt"):
         (tmp_path / name).mkdir()
 
-    assert doctor.hub_check({"HF_HUB_CACHE": str(tmp_path)}).value == f"{tmp_path}, 1 model"
-    assert doctor.hub_check({"HF_HUB_CACHE": str(tmp_path / "none")}).status == "info"
+    assert (
+        checks_hub.hub_check({"HF_HUB_CACHE": str(tmp_path), "HF_TOKEN": "hf_secret"}).value
+        == f"{tmp_path}, 1 model"
+    )
+    assert checks_hub.hub_check({"HF_HUB_CACHE": str(tmp_path / "none")}).status == "info"
 
 
 @pytest.mark.parametrize(
@@ -290,7 +294,7 @@ def test_terminals(
     status: str,
     said: str,
 ) -> None:
-    check = doctor.terminal_check(environ, size, encoding)
+    check = checks_terminal.terminal_check(environ, size, encoding)
 
     assert check.status == status
     assert said in check.value + check.remedy
