@@ -1,9 +1,11 @@
 """Forecast beside measured peak memory, and beside the formulas people use.
 
-    python bench/forecast.py [--quick] [--only TEXT] [--out FILE.json] [--measured FILE.json]
+    python bench/forecast.py [--quick] [--only TEXT] [--smollm2 DIR] [--out FILE.json]
+                             [--measured FILE.json]
 
 Each plan is trained for a few updates in a process of its own (see forecast_measure.py). The
-measured peaks can be kept with --out and compared again later with --measured.
+measured peaks can be kept with --out and compared again later with --measured. DIR is what
+scripts/smollm2.py wrote.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from forecast_baselines import BASELINES
-from forecast_cases import Case, cases, quick_cases
+from forecast_cases import Case, cases, of_smollm2, quick_cases
 
 HERE = Path(__file__).parent
+EXPLAINED_PERCENT = 0.5
 GOALS = "goals on CPU: median 0.15 %, p90 0.6 %, worst 1.5 %, never more than 0.5 % too low"
 
 
@@ -34,7 +37,10 @@ def main() -> int:
         rows = json.loads(Path(arguments.measured).read_text())["cases"]
         known = {row["key"]: row["measured"] for row in rows}
     rows = []
-    for case in quick_cases() if arguments.quick else cases():
+    chosen = quick_cases() if arguments.quick else cases()
+    if arguments.smollm2:
+        chosen += of_smollm2(Path(arguments.smollm2))
+    for case in chosen:
         if arguments.only and arguments.only not in case.name:
             continue
         key = f"{case.name} / {case.flavour}"
@@ -58,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few small cases")
     parser.add_argument("--only", help="cases whose name contains this")
+    parser.add_argument("--smollm2", help="folder of SmolLM2-135M: also with its real weights")
     parser.add_argument("--out", help="write everything here as JSON")
     parser.add_argument("--measured", help="measured peaks of an earlier --out, not measured again")
     return parser.parse_args()
@@ -78,13 +85,21 @@ def measure(case: Case) -> dict[str, int] | None:
 
 def compare(case: Case, measured: dict[str, int]) -> dict[str, Any]:
     """One row of the table; errors in percent of the measured peak."""
-    from cockpit.memory import build
+    from forecast_measure import build_model
+
     from cockpit.memory.trace import Trained, trace
 
     start = time.perf_counter()
-    model = build.from_config_alone(case.config)
+    model = build_model(case)
     batches = case.batches
-    found = trace(model, case.run_plan, batches.train, batches.valid, Trained(flavour=case.flavour))
+    found = trace(
+        model,
+        case.run_plan,
+        batches.train,
+        batches.valid,
+        Trained(flavour=case.flavour),
+        micro=batches.micro,
+    )
     seconds = time.perf_counter() - start
     forecast, peak = found.forecast, max(measured.values())
     phases = {p.name: p.peak_bytes for p in found.peaks}
@@ -93,6 +108,7 @@ def compare(case: Case, measured: dict[str, int]) -> dict[str, Any]:
         "forecast": forecast.peak_bytes,
         "error": _percent(forecast.peak_bytes, peak),
         "validation_error": _percent(phases["validation"], measured["validation"]),
+        "explained": _explanation(found, peak),
         "floor_error": _percent(forecast.floor_bytes or 0, peak),
         "inside_band": forecast.low_bytes <= peak <= forecast.high_bytes,
         "low": forecast.low_bytes,
@@ -103,6 +119,21 @@ def compare(case: Case, measured: dict[str, int]) -> dict[str, Any]:
             name: _percent(formula(case, model), peak) for name, formula in BASELINES.items()
         },
     }
+
+
+def _explanation(found: Any, measured_bytes: int) -> str:
+    """Why an error above EXPLAINED_PERCENT is what it is; empty for smaller ones."""
+    peak_bytes = found.forecast.peak_bytes
+    if abs(_percent(peak_bytes, measured_bytes)) <= EXPLAINED_PERCENT:
+        return ""
+    highest = max(found.peaks, key=lambda phase: phase.peak_bytes)
+    lowest_bytes = highest.lowest_bytes
+    if lowest_bytes <= measured_bytes <= peak_bytes:
+        return (
+            f"where in a task an update starts moves the {highest.name} from "
+            f"{lowest_bytes / 1e6:.2f} to {peak_bytes / 1e6:.2f} MB: this run never met the highest"
+        )
+    return "not explained"
 
 
 def _percent(value: float, of: float) -> float:
@@ -117,6 +148,7 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['forecast'] / 1e6:8.2f} {row['error']:+6.2f} % band {row['low'] / 1e6:.1f} to "
         f"{row['high'] / 1e6:.1f}{'' if row['inside_band'] else ' OUTSIDE'} "
         f"validation {row['validation_error']:+.2f} %"
+        f"{'; ' + row['explained'] if row['explained'] else ''}"
     )
 
 
@@ -129,7 +161,8 @@ def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
     for name in BASELINES:
         errors = [row["baselines"][name] for row in rows]
         series[name] = [error for error in errors if not math.isnan(error)]
-    return {"cases": len(rows)} | {name: _spread(errors) for name, errors in series.items()}
+    spreads = {name: _spread(errors) for name, errors in series.items() if errors}
+    return {"cases": len(rows)} | spreads
 
 
 def _spread(errors: list[float]) -> dict[str, float]:

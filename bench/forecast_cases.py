@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any, Literal
 
@@ -21,7 +23,9 @@ Flavour = Literal["cockpit", "mlx_lm"]
 class Case:
     """One plan on one model, trained by one of the two loops.
 
-    ``lengths`` are tokens of examples; without them every example is ``tokens`` + 1 long.
+    ``lengths`` are tokens of examples; without them every example is ``tokens`` + 1 long. Those
+    validated on are the first ones, or are all ``valid_length`` long. ``folder`` holds the real
+    weights; without one they are random.
     """
 
     name: str
@@ -32,6 +36,8 @@ class Case:
     lengths: list[int] | None = None
     flavour: Flavour = "cockpit"
     updates: int = 12
+    valid_length: int | None = None
+    folder: str | None = None
 
     @property
     def vocabulary(self) -> int:
@@ -59,8 +65,13 @@ class Case:
 
     @property
     def batches(self) -> Batches:
-        examples = self.examples
-        return of_data(self.run_plan, examples, examples[: self.batch])
+        return of_data(self.run_plan, self.examples, self.valid_examples)
+
+    @property
+    def valid_examples(self) -> list[int]:
+        if self.valid_length is None:
+            return self.examples[: self.batch]
+        return [self.valid_length] * self.batch
 
 
 def catalogue_config(slug: str) -> Config:
@@ -90,7 +101,7 @@ def cases() -> list[Case]:
             flavours = ("mlx_lm", "cockpit")
         found.append(Case(name, config, flavour=flavours[0]))
         found.append(Case(f"{name} checkpointed", config, plan=checkpointed, flavour=flavours[1]))
-    return found + _plans() + _ragged()
+    return found + _plans() + _ragged() + _longer_validation()
 
 
 def quick_cases() -> list[Case]:
@@ -157,6 +168,25 @@ def _plans() -> list[Case]:
         Case("qwen3 4 bits", packed(ARCHITECTURES["qwen3"], 4), 1, 64),
     ]
     return found
+
+
+def _longer_validation() -> list[Case]:
+    """Validation examples so much longer than the training ones that they make the peak."""
+    plan = {"max_seq_length": 513, "grad_checkpoint": True, "num_layers": 1}
+    found = []
+    for name in ("llama", "gemma3", "gpt_neox", "mamba2", "qwen3_moe"):
+        config = ARCHITECTURES[name]
+        case = Case(f"{name} longer validation", config, 2, 32, plan, updates=3, valid_length=257)
+        found.append(case)
+    return [*found, replace(found[0], flavour="mlx_lm"), replace(found[1], flavour="mlx_lm")]
+
+
+def of_smollm2(folder: Path) -> list[Case]:
+    """SmolLM2-135M with its real weights, which ``scripts/smollm2.py`` writes into ``folder``."""
+    config = json.loads((folder / "config.json").read_text())
+    lengths = [min(length, 129) for length in real_lengths()[:8]]
+    name, plan = "SmolLM2-135M, its weights", {"num_layers": 4}
+    return [Case(name, config, 2, 128, plan, lengths, updates=4, folder=str(folder))]
 
 
 def _ragged() -> list[Case]:

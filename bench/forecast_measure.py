@@ -27,10 +27,10 @@ from forecast_cases import Case  # noqa: E402
 from mlx.utils import tree_flatten  # noqa: E402
 
 from cockpit.memory import build  # noqa: E402
-from cockpit.trainer import evaluate, loading, optimizer  # noqa: E402
-from cockpit.trainer.batches import make_batch, shares  # noqa: E402
+from cockpit.trainer import chunked_loss, evaluate, loading, optimizer  # noqa: E402
+from cockpit.trainer.batches import make_batch, shares, update_batches  # noqa: E402
 from cockpit.trainer.gradient_checkpoint import checkpoint_blocks  # noqa: E402
-from cockpit.trainer.order import Order, micro_batches  # noqa: E402
+from cockpit.trainer.order import Order  # noqa: E402
 from cockpit.trainer.ranks import Ranks  # noqa: E402
 from cockpit.trainer.step import UpdateStep  # noqa: E402
 
@@ -38,7 +38,7 @@ from cockpit.trainer.step import UpdateStep  # noqa: E402
 def measure(case: Case) -> dict[str, int]:
     """Peaks of the case's phases; weights are random."""
     mx.random.seed(0)
-    model = build.from_config_alone(case.config)
+    model = build_model(case)
     if loading.casts_to_float32():
         model.set_dtype(mx.float32)
     for _, value in tree_flatten(model.parameters()):
@@ -49,44 +49,56 @@ def measure(case: Case) -> dict[str, int]:
     return _cockpit(model, case) if case.flavour == "cockpit" else _mlx_lm(model, case)
 
 
+def build_model(case: Case) -> Any:
+    """The model of ``case``, not evaluated."""
+    if case.folder is not None:
+        return build.from_folder(Path(case.folder), case.run_plan)
+    return build.from_config_alone(case.config)
+
+
 def _shift(update: int) -> None:
     """A few dispatches, as validation and reports make between a run's updates: the place in a
     task where an update starts moves its peak, and a long run starts in all of them."""
     mx.eval([mx.zeros((1,)) + n for n in range(update % 3)])
 
 
-def _tokens(case: Case) -> list[list[int]]:
+def _tokens(case: Case) -> tuple[list[list[int]], list[list[int]]]:
+    """Of the examples to train on, and of those to validate on."""
     random = np.random.default_rng(0)
-    return [random.integers(0, case.vocabulary, length).tolist() for length in case.examples]
+
+    def drawn(lengths: list[int]) -> list[list[int]]:
+        return [random.integers(0, case.vocabulary, length).tolist() for length in lengths]
+
+    return drawn(case.examples), drawn(case.valid_examples)
 
 
 def _cockpit(model: Any, case: Case) -> dict[str, int]:
-    plan, tokens = case.run_plan, _tokens(case)
+    plan, (tokens, valid_tokens) = case.run_plan, _tokens(case)
     lengths = np.array([len(t) for t in tokens])
     split: Any = SimpleNamespace(tokens=tokens, lengths=lengths, offsets=np.zeros_like(lengths))
     valid: Any = SimpleNamespace(
-        tokens=tokens[: case.batch], lengths=lengths[: case.batch], offsets=split.offsets
+        tokens=valid_tokens,
+        lengths=np.array(case.valid_examples),
+        offsets=np.zeros(len(valid_tokens), np.int64),
     )
     if plan.grad_checkpoint:
         checkpoint_blocks(model.layers)
     model.train()
     ranks = Ranks()
-    step = UpdateStep(model, optimizer.build(plan), ranks)
+    loss = chunked_loss.of(model, plan.loss_chunks)
+    step = UpdateStep(model, optimizer.build(plan), ranks, loss=loss)
     batches = [
         make_batch(valid, part, plan.max_seq_length)
         for part in shares(valid, plan, plan.val_batches, ranks)
     ]
-    evaluate.evaluate(model, batches, ranks)
+    evaluate.evaluate(model, batches, ranks, loss_of=loss)
     peaks = {"validation": mx.get_peak_memory()}
     del batches
     order = Order(lengths, plan.examples_per_update, plan.seed)
     mx.reset_peak_memory()
     for update in range(plan.updates):
         _shift(update)
-        step(
-            make_batch(split, part, plan.max_seq_length)
-            for part in micro_batches(order.examples(update), plan.batch_size)
-        )
+        step(update_batches(split, order.examples(update), plan, ranks))
     return peaks | {"update": mx.get_peak_memory()}
 
 
@@ -109,7 +121,7 @@ class _Data:
 def _mlx_lm(model: Any, case: Case) -> dict[str, int]:
     from mlx_lm.tuner import trainer
 
-    plan, tokens = case.run_plan, _tokens(case)
+    plan, (tokens, valid_tokens) = case.run_plan, _tokens(case)
     peaks: dict[str, int] = {}
 
     class Callback(trainer.TrainingCallback):  # type: ignore[misc]
@@ -141,7 +153,7 @@ def _mlx_lm(model: Any, case: Case) -> dict[str, int]:
                 model,
                 optimizer.build(plan),
                 _Data(tokens),
-                _Data(tokens[: case.batch]),
+                _Data(valid_tokens),
                 arguments,
                 training_callback=Callback(),
             )

@@ -178,9 +178,10 @@ def gathered_quantized_matmul(op: Op, memory: Memory) -> int:
     return work
 
 
-def softmax(op: Op, memory: Memory) -> int:
+def along_last_axis(op: Op, memory: Memory) -> int:
+    """Row by row, such as softmax and norms: in place, or as the argument lies."""
     source, out = op.inputs[0], op.outputs[0]
-    if not last_axis_is_dense(source):
+    if not _last_axis_is_dense(source):
         memory.fresh(out)
         return 2
     if memory.is_donatable(source):
@@ -192,14 +193,14 @@ def softmax(op: Op, memory: Memory) -> int:
 
 def log_sum_exp(op: Op, memory: Memory) -> int:
     work = 1
-    if not last_axis_is_dense(op.inputs[0]):
+    if not _last_axis_is_dense(op.inputs[0]):
         memory.temporary(op.inputs[0].size_bytes, op.inputs[0])
         work = 2
     memory.fresh(op.outputs[0])
     return work
 
 
-def last_axis_is_dense(value: Value) -> bool:
+def _last_axis_is_dense(value: Value) -> bool:
     lay: Layout = value.memory.layout
     return lay.contiguous and lay.strides[-1] == 1
 

@@ -19,6 +19,7 @@ from cockpit.core.model_spec import from_config
 from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import Backend
 from cockpit.core.quantization import Quantization, parse_quantization
+from cockpit.core.trainable import dropped_blocks
 from cockpit.errors import CockpitError
 from cockpit.trainer import optimizer as trainer_optimizer
 
@@ -71,21 +72,30 @@ def _quantize(model: nn.Module, quantization: Quantization) -> None:
     )
 
 
-def make_trainable(model: nn.Module, plan: RunPlan, backend: Backend) -> None:
-    """Freezes, adapts and casts ``model`` as the trainer does for ``plan``."""
+def make_trainable(
+    model: nn.Module, plan: RunPlan, backend: Backend, adapted_layers: int | None = None
+) -> None:
+    """Freezes, adapts and casts ``model`` as the trainer does for ``plan``.
+
+    ``adapted_layers``: how many blocks of a run that goes on have trained weights, where that
+    is more than the plan trains. Those it leaves out are frozen, and their adapters stay.
+    """
+    adapted = plan.num_layers if adapted_layers is None else adapted_layers
     if backend == "cpu" and sys.platform == "linux":
         model.set_dtype(mx.float32)
     model.freeze()
     if plan.fine_tune_type == "full":
-        for layer in model.layers[-max(plan.num_layers, 0) :]:
+        for layer in model.layers[-max(adapted, 0) :]:
             layer.unfreeze()
     else:
         linear_to_lora_layers(
             model,
-            plan.num_layers,
+            adapted,
             plan.lora_parameters.model_dump(),
             use_dora=plan.fine_tune_type == "dora",
         )
+    for block in dropped_blocks(adapted, plan.num_layers, len(model.layers)):
+        model.layers[block].freeze()
     if not tree_flatten(model.trainable_parameters()):
         raise CockpitError("Nothing would be trained", "no layer matches the plan")
     model.train()

@@ -19,11 +19,19 @@ from mlx_lm.tuner.trainer import default_loss, grad_checkpoint
 
 from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import Backend
-from cockpit.memory import build, rewrite_checkpoint, rewrite_experts, rewrite_fast
+from cockpit.memory import (
+    build,
+    rewrite_checkpoint,
+    rewrite_compiled,
+    rewrite_experts,
+    rewrite_fast,
+)
 from cockpit.memory.capture import Leaf, capture_with_state
 from cockpit.memory.fuse import fuse
 from cockpit.memory.graph import Graph, Op, Role, Value
-from cockpit.memory.lengths import BatchShape
+from cockpit.memory.lengths import BatchShape, MicroBatches
+from cockpit.trainer import chunked_loss
+from cockpit.trainer.chunked_loss import WHOLE, Loss
 from cockpit.trainer.gradient_checkpoint import checkpoint_blocks
 from cockpit.trainer.ranks import Ranks
 from cockpit.trainer.step import UpdateStep
@@ -53,7 +61,10 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A model with what trains it. ``fused`` is whether mx.compile has a compiler to use."""
+    """A model with what trains it. ``fused`` is whether mx.compile has a compiler to use.
+
+    ``train`` is the largest batch, and all are as large unless ``micro`` tells them apart.
+    """
 
     plan: RunPlan
     model: nn.Module
@@ -63,22 +74,26 @@ class Job:
     backend: Backend = "cpu"
     fused: bool = True
     blocked_attention: bool = True
+    micro: MicroBatches | None = None
 
 
 def cockpit_phases(job: Job) -> Iterator[Phase]:
     """What cockpit.trainer does, in the order in which a run does it."""
-    step = UpdateStep(job.model, job.optimizer, Ranks())
-    state, batch = step.state, _batch(job.train)
-    if job.valid is not None:
-        yield _validation(job)
+    loss = chunked_loss.of(job.model, job.plan.loss_chunks)
+    step = UpdateStep(job.model, job.optimizer, Ranks(), loss=loss)
+    state = step.state
+    micro = job.micro or MicroBatches.alike(job.train, job.plan.grad_accumulation_steps)
 
     def whole(*arrays: mx.array) -> list[mx.array]:
         return list(step.whole(*arrays))
 
     with _checkpointing(job, checkpoint_blocks):
-        if job.plan.grad_accumulation_steps == 1:
-            update = _update(job, "update", state, whole, batch)
+        if job.valid is not None:
+            yield _validation(job, loss)
+        if micro.whole:
+            update = _update(job, "update", state, whole, _batch(micro.whole))
             yield from (update, update.as_first())
+        if micro.last is None:
             return
         sums = [
             ("loss", mx.array(0.0)),
@@ -92,10 +107,16 @@ def cockpit_phases(job: Job) -> Iterator[Phase]:
         def last(tokens: mx.array, bounds: mx.array, *before: mx.array) -> list[mx.array]:
             return list(step.last(tokens, bounds, _sums(before, sums)))
 
+        def first(tokens: mx.array, bounds: mx.array) -> list[mx.array]:
+            return _flat(step.part(tokens, bounds, None))
+
         before = [array for _, array in sums]
-        if job.plan.grad_accumulation_steps > 2:
-            yield _update(job, "micro-batch", state, part, batch, before)
+        if micro.first:
+            yield _update(job, "first micro-batch", state, first, _batch(micro.first))
+        if micro.part:
+            yield _update(job, "micro-batch", state, part, _batch(micro.part), before)
         # The step still holds the sums while the last micro-batch runs.
+        batch = _batch(micro.last)
         update = _update(job, "last micro-batch", state, last, batch, before, keeps=True)
         yield from (update, update.as_first())
 
@@ -105,8 +126,9 @@ def mlx_lm_phases(job: Job) -> Iterator[Phase]:
     model, optimizer, steps = job.model, job.optimizer, job.plan.grad_accumulation_steps
     state, batch = [model.state, optimizer.state], _batch(job.train)
     loss_and_grad = nn.value_and_grad(model, default_loss)
-    if job.valid is not None:
-        yield _validation(job)
+
+    def patch(blocks: list[nn.Module]) -> None:
+        grad_checkpoint(blocks[0])
 
     def step(*arrays: mx.array, update: bool) -> list[mx.array]:
         (loss, count), gradient = loss_and_grad(model, *arrays[:2])
@@ -120,16 +142,16 @@ def mlx_lm_phases(job: Job) -> Iterator[Phase]:
         optimizer.update(model, gradient)
         return [loss, count]
 
-    def patch(blocks: list[nn.Module]) -> None:
-        grad_checkpoint(blocks[0])
-
     gradients = [array for _, array in _like_gradients(model)] if steps > 1 else []
     with _checkpointing(job, patch):
+        if job.valid is not None:
+            yield _validation(job, WHOLE)
         if steps > 2:
             keep = lambda *arrays: step(*arrays, update=False)  # noqa: E731
             yield _counted(_update(job, "micro-batch", state, keep, batch, gradients))
         update = lambda *arrays: step(*arrays, update=True)  # noqa: E731
-        yield _counted(_update(job, "first update", state, update, batch, gradients))
+        first = _update(job, "first update", state, update, batch, gradients)
+        yield _counted(_with_random_key(first))
         optimizer.init(model.trainable_parameters())
         state = [model.state, optimizer.state]
         yield _counted(_update(job, "update", state, update, batch, gradients))
@@ -145,6 +167,19 @@ def _counted(phase: Phase) -> Phase:
     for value, total in added.items():
         Op("Add", [value, zero], [total])
     graph.evaluated = [added.get(value, value) for value in graph.evaluated]
+    return phase
+
+
+def _with_random_key(phase: Phase) -> Phase:
+    """With the random key that the adapters' first values left half drawn: mlx-lm's step asks
+    for it too, and one more result moves the order in which everything is evaluated."""
+    graph = phase.graph
+    if any(op.name == "RandomBits" for op in graph.ops):
+        return phase  # the step draws from it
+    drawn, key = Value("drawn", (2, 2), 4), Value("key", (2,), 4)
+    graph.constants[drawn] = None
+    Op("Reshape", [drawn], [key])
+    graph.evaluated = [*graph.evaluated[:-2], key, *graph.evaluated[-2:]]
     return phase
 
 
@@ -175,23 +210,30 @@ def _flat(sums: tuple[Any, ...]) -> list[mx.array]:
     return [sums[0], sums[1], *(g for _, g in tree_flatten(sums[2]))]
 
 
-def _validation(job: Job) -> Phase:
+def _validation(job: Job, loss_of: Loss) -> Phase:
     assert job.valid is not None
     model = job.model
 
     def evaluate(*batch: mx.array) -> list[mx.array]:
-        loss, count = default_loss(model, *batch)
-        return [mx.array(0.0) + loss * count, mx.array(0) + count]
+        loss, count = loss_of.measure(model, *batch)
+        losses = mx.array(0.0) + mx.where(count > 0, loss * count, 0.0)
+        return [losses, mx.array(0) + count]
 
     model.eval()
     try:
         # The optimizer's state is there, but the loss does not read it.
         state = [model.state, job.optimizer.state]
-        with rewrite_fast.marked_calls(job.backend) as calls:
+        with (
+            rewrite_checkpoint.marked_checkpoints() as marks,
+            rewrite_compiled.marked_compiled_calls() as compiled,
+            rewrite_fast.marked_calls(job.backend) as calls,
+        ):
             graph, places = capture_with_state(state, evaluate, _batch(job.valid))
     finally:
         model.train()
+    rewrite_compiled.rewrite(graph, compiled, job.fused)
     rewrite_fast.rewrite(graph, calls)
+    rewrite_checkpoint.rewrite(graph, marks)
     graph.outputs = graph.outputs[:2]
     graph.evaluated = list(graph.outputs)
     graph.held = set(graph.inputs)

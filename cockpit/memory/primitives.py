@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cockpit.core.profiles import Backend
 from cockpit.memory import behaviours, views, whole
 from cockpit.memory.buffers import Memory
+from cockpit.memory.convolution import convolution
 from cockpit.memory.fuse import BINARY, UNARY
 from cockpit.memory.graph import Op
 
 Behaviour = Callable[[Op, Memory], int]
 
-TABLE: dict[str, Behaviour] = {
+_TABLE: dict[str, Behaviour] = {
     **dict.fromkeys(UNARY, behaviours.unary),
     **dict.fromkeys(BINARY, behaviours.binary),
     "AsType": behaviours.cast,
@@ -38,7 +40,7 @@ TABLE: dict[str, Behaviour] = {
         (
             *("Arange", "RandomBits", "NumberOfElements", "Reduce", "ArgReduce", "ArgSort"),
             *("ArgPartition", "SearchSorted", "Gather", "GatherAxis", "DynamicSlice", "DivMod"),
-            *("Convolution", "FFT", "Hadamard", "Inverse", "Cholesky", "Quantize", "ConvertFP8"),
+            *("FFT", "Hadamard", "Inverse", "Cholesky", "Quantize", "ConvertFP8"),
         ),
         behaviours.fresh,
     ),
@@ -50,8 +52,9 @@ TABLE: dict[str, Behaviour] = {
     "QuantizedMatmul": behaviours.quantized_matmul,
     "GatherQMM": behaviours.gathered_quantized_matmul,
     "SegmentedMM": behaviours.segmented_matmul,
+    "Convolution": convolution,
     # Along an axis
-    "Softmax": behaviours.softmax,
+    "Softmax": behaviours.along_last_axis,
     "LogSumExp": behaviours.log_sum_exp,
     "Scan": behaviours.scan,
     **dict.fromkeys(("Sort", "Partition"), behaviours.sort),
@@ -60,9 +63,17 @@ TABLE: dict[str, Behaviour] = {
     **dict.fromkeys(("Scatter", "ScatterAxis", "MaskedScatter"), behaviours.scatter),
     **dict.fromkeys(("SliceUpdate", "DynamicSliceUpdate"), behaviours.slice_update),
     # mx.fast, on GPU backends
-    **dict.fromkeys(("RMSNorm", "LayerNorm"), whole.norm),
+    **dict.fromkeys(("RMSNorm", "LayerNorm"), behaviours.along_last_axis),
     **dict.fromkeys(("RMSNormVJP", "LayerNormVJP"), whole.norm_gradient),
     "RoPE": whole.rotate,
     "ScaledDotProductAttention": whole.attention,
     "ScaledDotProductAttentionVJP": whole.attention_gradient,
 }
+
+# A GPU's convolutions work on their input as it lies.
+_OF_GPUS = _TABLE | {"Convolution": behaviours.fresh}
+
+
+def table(backend: Backend) -> dict[str, Behaviour]:
+    """The behaviours of the primitives on ``backend``."""
+    return _TABLE if backend == "cpu" else _OF_GPUS

@@ -191,28 +191,37 @@ class _ByCommits:
 
 
 class _Recording(Memory):
-    """Keeps the set of live buffers, and a copy of it whenever the peak rises."""
+    """Keeps what was allocated and released, and where among it the peak was."""
 
     def __init__(self, base_bytes: int):
         super().__init__(base_bytes)
-        self._live: set[Buffer] = set()
-        self.at_peak: tuple[tuple[int, Value | None], ...] = ()
-        self._inputs: set[Buffer] = set()
+        self._events: list[Buffer] = []  # the first time it is allocated, the second released
+        self._events_at_peak = 0
+
+    @property
+    def at_peak(self) -> tuple[tuple[int, Value | None], ...]:
+        """Size and origin of every buffer that was live at the peak."""
+        live: dict[Buffer, None] = {}
+        for buffer in self._events[: self._events_at_peak]:
+            if buffer in live:
+                del live[buffer]
+            else:
+                live[buffer] = None
+        return tuple((buffer.size_bytes, buffer.origin) for buffer in live)
 
     def place_input(self, value: Value) -> None:
         super().place_input(value)
-        self._live.add(value.memory.buffer)
-        self._inputs.add(value.memory.buffer)
+        self._events.append(value.memory.buffer)
 
     def allocate(self, size_bytes: int, origin: Value | None) -> Buffer:
         before = self.peak_bytes
         buffer = super().allocate(size_bytes, origin)
-        self._live.add(buffer)
+        self._events.append(buffer)
         if self.peak_bytes > before:
-            self.at_peak = tuple((b.size_bytes, b.origin) for b in self._live)
+            self._events_at_peak = len(self._events)
         return buffer
 
     def release(self, buffer: Buffer) -> None:
         super().release(buffer)
         if not buffer.references:
-            self._live.discard(buffer)
+            self._events.append(buffer)

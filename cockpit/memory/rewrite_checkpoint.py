@@ -105,8 +105,9 @@ def _find_blocks(graph: Graph, marks: Marks) -> list[_Block]:
         block = blocks[mark.block]
         side = block.arguments if mark.side == "argument" else block.results
         side[op.inputs[0]] = op.outputs[0]
+    positions = {op: position for position, op in enumerate(graph.ops)}
     for block in blocks:
-        block.inside = _inside(graph, block)
+        block.inside = _inside(graph, block, positions)
     return blocks
 
 
@@ -117,7 +118,7 @@ def _tag(graph: Graph, op: Op) -> int | None:
     return number if number >= 0 else None
 
 
-def _inside(graph: Graph, block: _Block) -> list[Op]:
+def _inside(graph: Graph, block: _Block, positions: dict[Op, int]) -> list[Op]:
     """What a block computes between its arguments and its results, in order.
 
     Besides what follows from the arguments that is what it makes of nothing, such as rotation
@@ -134,9 +135,7 @@ def _inside(graph: Graph, block: _Block) -> list[Op]:
     below = set(arguments)
     of_nothing: set[Value] = set()
     inside = []
-    for op in graph.ops if above else ():
-        if op not in above:
-            continue
+    for op in sorted(above & positions.keys(), key=positions.__getitem__):
         if _starts_from_nothing(op, of_nothing, graph):
             of_nothing.update(op.outputs)
             inside.append(op)

@@ -16,7 +16,7 @@ from cockpit.memory import build
 from cockpit.memory.backends import RunAhead
 from cockpit.memory.calibration import run_ahead
 from cockpit.memory.graph import Shape
-from cockpit.memory.lengths import BatchShape
+from cockpit.memory.lengths import BatchShape, MicroBatches
 from cockpit.memory.parts import Attribution
 from cockpit.memory.phases import Job, Phase, cockpit_phases, mlx_lm_phases
 from cockpit.memory.replay import Evaluation
@@ -26,7 +26,12 @@ Flavour = Literal["cockpit", "mlx_lm"]
 # Factors of the lowest and the highest peak.
 CPU_BAND = (0.99, 1.01)
 UNVALIDATED_BAND = (0.85, 1.15)
-# What a training process takes beside MLX's buffers: 111 to 150 MB, measured on Linux.
+# The least that either end of the band is from the peak: what a run keeps beside its graph, such
+# as batches and sums, and the pages that small buffers are rounded to, do not shrink with it.
+BAND_FLOOR_BYTES = 1_000_000
+# What a training process takes beside MLX's buffers. On Linux the most that was resident was 46 MB
+# less to 127 MB more than the peak over eight plans of 50 to 810 MB: imports take 93 to 130 MB, and
+# buffers that are scheduled ahead are not touched yet.
 PROCESS_BYTES = 150_000_000
 # Phases within this of the highest are replayed from every start.
 _NEAR = 0.97
@@ -49,8 +54,11 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class PhasePeak:
+    """The highest and the lowest of all starts, for phases near the highest; else of one."""
+
     name: str
     peak_bytes: int
+    lowest_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +75,14 @@ def trace(
     train: BatchShape,
     valid: BatchShape | None,
     where: Trained = Trained(),
+    adapted_layers: int | None = None,
+    micro: MicroBatches | None = None,
 ) -> Trace:
-    """The forecast for ``model``, as ``build`` made it, on batches of these padded shapes."""
-    build.make_trainable(model, plan, where.backend)
+    """The forecast for ``model``, as ``build`` made it, on batches of these padded shapes.
+
+    ``micro`` tells an update's batches apart if they differ.
+    """
+    build.make_trainable(model, plan, where.backend, adapted_layers)
     job = Job(
         plan,
         model,
@@ -79,6 +92,7 @@ def trace(
         backend=where.backend,
         fused=_has_compiler(where.backend),
         blocked_attention=where.blocked_attention,
+        micro=micro,
     )
     ahead = where.ahead or run_ahead(where.backend, where.chip)
     phases = cockpit_phases if where.flavour == "cockpit" else mlx_lm_phases
@@ -86,10 +100,12 @@ def trace(
     highest = max(replayed, key=lambda found: found.first_bytes)
     near = [found for found in replayed if found.first_bytes > _NEAR * highest.first_bytes]
     for found in near:
-        found.peaks = found.evaluation.peaks(ahead)
+        found.peaks += found.evaluation.later_peaks(ahead)
     highest = max(near, key=lambda found: found.peak_bytes)
     unknown = frozenset().union(*(found.evaluation.unknown for found in replayed))
-    peaks = tuple(PhasePeak(found.phase.name, found.peak_bytes) for found in replayed)
+    peaks = tuple(
+        PhasePeak(found.phase.name, found.peak_bytes, min(found.peaks)) for found in replayed
+    )
     return Trace(_forecast(job, highest, ahead, unknown), peaks)
 
 
@@ -108,10 +124,9 @@ class _Replayed:
 
 
 def _replay(phase: Phase, ahead: RunAhead) -> _Replayed:
-    evaluation = Evaluation(phase.graph, phase.base_bytes, phase.born)
-    if "update" in phase.name or "micro-batch" in phase.name:
-        evaluation.settle(ahead)
-    first_bytes = evaluation.peak_bytes(ahead)
+    evaluation = Evaluation(phase.graph, phase.base_bytes, phase.born, ahead.backend)
+    settles = "update" in phase.name or "micro-batch" in phase.name
+    first_bytes = (evaluation.settled_peak_bytes if settles else evaluation.peak_bytes)(ahead)
     return _Replayed(phase, evaluation, first_bytes, [first_bytes])
 
 
@@ -130,11 +145,13 @@ def _forecast(
         notes.append(f"not in the table of primitives: {', '.join(sorted(unknown))}")
     if not ahead.validated:
         notes.append(f"run-ahead on {ahead.backend} is read from source and was never measured")
+    lowest_bytes = min(highest.peaks)
     return MemoryForecast(
         peak_bytes=peak_bytes,
-        low_bytes=round(min(highest.peaks) * low),
-        high_bytes=round(peak_bytes * high),
+        low_bytes=min(round(lowest_bytes * low), lowest_bytes - BAND_FLOOR_BYTES),
+        high_bytes=max(round(peak_bytes * high), peak_bytes + BAND_FLOOR_BYTES),
         floor_bytes=floor_bytes,
+        longest_batch_tokens=length - 1,
         footprint_bytes=highest.evaluation.held_bytes + PROCESS_BYTES,
         parts=attribution.parts(live, peak_bytes),
         method="trace",

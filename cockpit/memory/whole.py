@@ -6,25 +6,12 @@ On the CPU MLX takes them apart, and none of these appears.
 from __future__ import annotations
 
 from cockpit.memory import layout
-from cockpit.memory.behaviours import last_axis_is_dense
 from cockpit.memory.buffers import Memory
 from cockpit.memory.graph import Op
 from cockpit.memory.layout import Layout
 
 # Rows of partial sums that the gradient of a norm's weight is collected in.
 _NORM_GROUPS = 512
-
-
-def norm(op: Op, memory: Memory) -> int:
-    source, out = op.inputs[0], op.outputs[0]
-    if not last_axis_is_dense(source):
-        memory.fresh(out)
-        return 2
-    if memory.is_donatable(source):
-        memory.view(out, source)
-    else:
-        memory.fresh_like(out, source)
-    return 1
 
 
 def norm_gradient(op: Op, memory: Memory) -> int:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from cockpit.memory.lengths import full_length, of_data
-from cockpit.trainer.batches import make_batch
-from cockpit.trainer.order import Order, micro_batches
+from cockpit.trainer.batches import update_batches
+from cockpit.trainer.order import Order
+from cockpit.trainer.ranks import Ranks
 from tests.memory import models
 
 RAGGED = [5, 9, 33, 34, 61, 62, 70, 100, 130, 131, 190, 250]
@@ -25,9 +26,9 @@ def test_the_largest_batch_is_the_largest_that_the_trainer_makes(fields: dict[st
     )
     order = Order(lengths, plan.examples_per_update, plan.seed)
     seen = [
-        make_batch(split, part, plan.max_seq_length)[0].shape
+        batch.shape
         for update in range(plan.updates)
-        for part in micro_batches(order.examples(update), plan.batch_size)
+        for batch, _ in update_batches(split, order.examples(update), plan, Ranks())
     ]
     assert of_data(plan, RAGGED).train == max(seen)
 

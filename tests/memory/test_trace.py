@@ -94,6 +94,14 @@ def test_a_longer_validation_batch_can_be_the_peak() -> None:
     plan = models.plan(grad_checkpoint=True)
     found = trace(build.from_config_alone(models.LLAMA), plan, (2, 33), (2, 513))
     assert "validation" in found.forecast.notes[0]
+    assert found.forecast.longest_batch_tokens == 512
+
+
+def test_the_band_of_a_tiny_plan_is_not_narrower_than_a_megabyte() -> None:
+    found = forecast(batch_size=1, max_seq_length=9)
+    assert found.peak_bytes < 20e6
+    assert found.high_bytes >= found.peak_bytes + 1_000_000
+    assert found.low_bytes <= found.peak_bytes - 1_000_000
 
 
 @pytest.mark.parametrize(
