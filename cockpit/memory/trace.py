@@ -26,11 +26,11 @@ Flavour = Literal["cockpit", "mlx_lm"]
 # Factors of the lowest and the highest peak.
 CPU_BAND = (0.99, 1.01)
 UNVALIDATED_BAND = (0.85, 1.15)
-# The least that either end of the band is from the peak: what a run keeps beside its graph, such
-# as batches and sums, and the pages that small buffers are rounded to, do not shrink with it.
+# The least that either end of the band is from the peak, by judgement: what a run keeps beside
+# its graph, such as batches and sums, does not shrink with it.
 BAND_FLOOR_BYTES = 1_000_000
 # What a training process takes beside MLX's buffers. On Linux the most that was resident was 46 MB
-# less to 127 MB more than the peak over eight plans of 50 to 810 MB: imports take 93 to 130 MB, and
+# less to 127 MB more than the peak over seven plans of 50 to 810 MB: imports take 93 MB, and
 # buffers that are scheduled ahead are not touched yet.
 PROCESS_BYTES = 150_000_000
 # Phases within this of the highest are replayed from every start.
