@@ -21,6 +21,8 @@ from cockpit.system.run_dir import AttemptDir, RunDir
 from cockpit.system.sensors import Sensors
 
 QUICK_SECONDS = 0.05
+# Near a limit a second is long: three full readings in a row may be one too many.
+NEAR_SECONDS = 0.1
 # The first peaks come fast, and after a longer batch than any before the next may be longer yet.
 FIRST_UPDATES = 5
 UPDATES_AFTER_A_LONGER_ONE = 3
@@ -50,7 +52,10 @@ class MemoryGuard:
         self._sensors = sensors
         self._pid = stops.trainer_pid
         self._mode = mode
-        self._rules = Guard(limits.guard_settings())
+        settings = limits.guard_settings()
+        self._rules = Guard(settings)
+        self._near_share = settings.warn_share
+        self._is_near = False
         self._forecast = limits.Forecast.of(attempt)
         self._sample = MemorySample()
         # When the last quick look was; None if a full reading came after it.
@@ -66,7 +71,9 @@ class MemoryGuard:
         progress = self._progress
         first = progress.seen < FIRST_UPDATES
         longer = progress.longer and progress.update - progress.longer < UPDATES_AFTER_A_LONGER_ONE
-        return QUICK_SECONDS if (first or longer) and not progress.paused else None
+        if (first or longer) and not progress.paused:
+            return QUICK_SECONDS
+        return NEAR_SECONDS if self._is_near else None
 
     def read(self) -> MemorySample:
         """A full reading of the machine, judged."""
@@ -99,7 +106,9 @@ class MemoryGuard:
         self.peaks.add(process, training=self._progress.training)
         self._seen_at = None if fresh else time.time()
         if self._mode != "off":
-            self._act(self._rules.see(self._reading(fresh=fresh)))
+            reading = self._reading(fresh=fresh)
+            self._is_near = any(bound.share >= self._near_share for bound in reading.bounds)
+            self._act(self._rules.see(reading))
 
     def _reading(self, *, fresh: bool) -> Reading:
         sample, progress = self._sample, self._progress

@@ -19,6 +19,8 @@ from tests.cli.conftest import Cockpit
 from tests.cli.results_run import finished_run, refused
 
 PROMPT = "What does a cow say?"
+# What would speak for another terminal than the one that is there.
+PAINT = frozenset({"NO_COLOR", "COLUMNS", "LINES", "COLORTERM"})
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def on_a_terminal(*arguments: str, columns: int) -> str:
         stdin=subprocess.DEVNULL,
         stdout=child,
         stderr=subprocess.DEVNULL,
-        env={k: v for k, v in os.environ.items() if k != "NO_COLOR"} | {"TERM": "xterm"},
+        env={k: v for k, v in os.environ.items() if k not in PAINT} | {"TERM": "xterm"},
     )
     os.close(child)
     written = b""

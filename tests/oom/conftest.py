@@ -111,7 +111,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data(tmp_path_factory.mktemp("data"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def forecast(model: Path) -> Iterator[Callable[..., int]]:
     with Forecaster() as forecaster:
 
