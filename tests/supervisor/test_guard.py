@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -50,7 +51,7 @@ def limited() -> Iterator[Path]:
     version, folders = cgroup.find(Path("/"), "self")
     if not folders:
         pytest.skip("no memory cgroup is mounted here")
-    folder = folders[0] / "cockpit-guard-test"
+    folder = folders[0] / f"cockpit-guard-test-{os.getpid()}"
     limit = "memory.limit_in_bytes" if version == 1 else "memory.max"
     try:
         folder.mkdir(exist_ok=True)
