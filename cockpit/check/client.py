@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import threading
-from types import TracebackType
 from typing import Any
+
+from cockpit.system.process import signal_name
 
 
 class StageError(Exception):
@@ -27,12 +27,7 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def ask(self, do: str, timeout_seconds: float, **asked: Any) -> dict[str, Any]:
@@ -90,7 +85,4 @@ def how_it_ended(code: int) -> str:
     """``was ended by SIGSEGV``, or ``ended with code 1``."""
     if code >= 0:
         return f"ended with code {code}"
-    try:
-        return f"was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was ended by signal {-code}"
+    return f"was ended by {signal_name(-code)}"

@@ -104,15 +104,16 @@ def _made_to_fit(
             _remedy(change),
         )
     say(f"taking the cheapest plan that fits: {change.flags()}")
-    say(line_of(change.forecast, budget_bytes))
-    return change.plan, change.forecast
+    taken = oracle.ask(change.plan)
+    say(line_of(taken, budget_bytes))
+    return change.plan, taken
 
 
 def cheapest(oracle: Oracle, plan: RunPlan) -> Change | None:
     """The cheapest change that makes ``plan`` fit the oracle's machine."""
     with patience("looking for the cheapest plan that fits ..."):
         limits = limits_of(plan, use_data=True)
-        return rungs.cheapest(oracle.ask, plan, oracle.profile.budget_bytes, limits)
+        return rungs.cheapest(oracle.price, plan, oracle.profile.budget_bytes, limits)
 
 
 def _remedy(change: Change | None) -> str:

@@ -27,11 +27,14 @@ def predict(arguments: argparse.Namespace) -> int:
     use_data = plan.data != NO_DATA
     with Oracle(profile) as oracle, patience("forecasting the peak memory ..."):
         forecast = oracle.ask(plan, use_data=use_data)
-        full = oracle.ask(plan, use_data=False) if use_data else forecast
+        full_bytes = forecast.full_length_peak_bytes
+        if full_bytes is None:  # the data fills it, or the estimate is rough
+            traced = forecast.method == "trace" or not use_data
+            full_bytes = (forecast if traced else oracle.ask(plan, use_data=False)).peak_bytes
     if arguments.json:
-        output.print_json(_document(forecast, full, profile))
+        output.print_json(_document(forecast, full_bytes, profile))
     else:
-        _print(forecast, full, profile, use_data)
+        _print(forecast, full_bytes, profile, use_data)
     return 0
 
 
@@ -47,11 +50,11 @@ def asked_plan(arguments: argparse.Namespace) -> RunPlan:
 
 
 def _document(
-    forecast: MemoryForecast, full: MemoryForecast, profile: HardwareProfile
+    forecast: MemoryForecast, full_bytes: int, profile: HardwareProfile
 ) -> dict[str, Any]:
     return forecast.document(profile.budget_bytes) | {
         "profile": profile.name,
-        "full_length_peak_bytes": full.peak_bytes,
+        "full_length_peak_bytes": full_bytes,
         "longest_batch_tokens": longest_batch_tokens(forecast),
     }
 
@@ -62,10 +65,8 @@ def longest_batch_tokens(forecast: MemoryForecast) -> int | None:
     return next((int(match[1].replace(",", "")) for match in found if match), None)
 
 
-def _print(
-    forecast: MemoryForecast, full: MemoryForecast, profile: HardwareProfile, data: bool
-) -> None:
-    print(plain(_headline(forecast, full, data)))
+def _print(forecast: MemoryForecast, full_bytes: int, profile: HardwareProfile, data: bool) -> None:
+    print(plain(_headline(forecast, full_bytes, data)))
     print()
     output.print_table(("PART", "MEMORY"), part_rows(forecast))
     print()
@@ -79,8 +80,8 @@ def _print(
         print(plain(f"- {note}"))
 
 
-def _headline(forecast: MemoryForecast, full: MemoryForecast, data: bool) -> str:
-    length = f"at full length {gigabytes(full.peak_bytes)}"
+def _headline(forecast: MemoryForecast, full_bytes: int, data: bool) -> str:
+    length = f"at full length {gigabytes(full_bytes)}"
     if not data:
         return length
     tokens = longest_batch_tokens(forecast)

@@ -15,7 +15,7 @@ from cockpit.errors import CockpitError
 from cockpit.memory import recovery
 from cockpit.memory.oracle import Oracle, limits_of
 from cockpit.memory.recovery import Situation
-from cockpit.system import hardware, observe, run_dir
+from cockpit.system import hardware, run_dir
 
 
 def recover(arguments: argparse.Namespace) -> int:
@@ -29,13 +29,7 @@ def recover(arguments: argparse.Namespace) -> int:
         output.say("Nothing was changed.")
         return 1
     recovery.take(situation, rung, budget_bytes=budget_bytes)
-    if not arguments.detach:
-        return train.follow_to_the_end(run, as_json=arguments.json)
-    output.say(f"{run.name} is training in the background.")
-    output.say(f"watch it: cockpit attach {run.name}   stop it: cockpit stop {run.name}")
-    if arguments.json:
-        output.print_json(observe.summary(run).document())
-    return 0
+    return train.follow_or_leave(run, arguments)
 
 
 def what_happened(situation: Situation) -> Iterator[str]:
@@ -70,14 +64,14 @@ def _chosen(
     with Oracle(hardware.this_machine(), adapted_layers=situation.adapted_layers) as oracle:
         limits = limits_of(situation.plan, use_data=True)
         with forecasting.patience("forecasting each way on ..."):
-            ladder = recovery.ladder(situation, oracle.ask, limits, oracle.lengths)
+            ladder = recovery.ladder(situation, oracle.price, limits, oracle.lengths)
         for line in _table(ladder):
             output.say(line)
         rung = _named(ladder, arguments.rung) if arguments.rung else ladder.chosen
         if changes:
             base = rung.changes if rung is not None and arguments.rung else {}
             rung = recovery.custom(
-                situation, base | changes, oracle.ask, ladder.budget_bytes, limits, oracle.lengths
+                situation, base | changes, oracle.price, ladder.budget_bytes, limits, oracle.lengths
             )
             output.say("\nyour own:")
             for line in _described(rung, ladder.budget_bytes, marked=False):

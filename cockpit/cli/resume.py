@@ -11,8 +11,8 @@ from cockpit.cli import forecasting, output, train
 from cockpit.cli.plan_arguments import overrides_from_arguments
 from cockpit.core.plan import iters_for_epochs
 from cockpit.errors import CockpitError
-from cockpit.system import observe, run_dir
 from cockpit.system import resume as resuming
+from cockpit.system import run_dir
 from cockpit.system.resume import ResumePlan
 
 
@@ -23,14 +23,7 @@ def resume(arguments: argparse.Namespace) -> int:
     prepared.raise_refusal()
     _, forecast = forecasting.before_launch(prepared.plan, anyway=arguments.anyway)
     resuming.start(prepared, forecast)
-    run = prepared.run
-    if not arguments.detach:
-        return train.follow_to_the_end(run, as_json=arguments.json)
-    output.say(f"{run.name} is training in the background.")
-    output.say(f"watch it: cockpit attach {run.name}   stop it: cockpit stop {run.name}")
-    if arguments.json:
-        output.print_json(observe.summary(run).document())
-    return 0
+    return train.follow_or_leave(prepared.run, arguments)
 
 
 def _prepare(arguments: argparse.Namespace) -> ResumePlan:

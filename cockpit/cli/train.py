@@ -21,13 +21,18 @@ def train(arguments: argparse.Namespace) -> int:
     asked = forecasting.with_needed_keys(plan_from_arguments(arguments))
     plan = preflight.prepare(asked)
     run = launch(plan, anyway=arguments.anyway, take_fitting=arguments.fit)
-    if arguments.detach:
-        output.say(f"{run.name} is training in the background.")
-        output.say(f"watch it: cockpit attach {run.name}   stop it: cockpit stop {run.name}")
-        if arguments.json:
-            output.print_json(observe.summary(run).document())
-        return 0
-    return follow_to_the_end(run, as_json=arguments.json)
+    return follow_or_leave(run, arguments)
+
+
+def follow_or_leave(run: RunDir, arguments: argparse.Namespace) -> int:
+    """Follows a run that was just started to its end, or with ``--detach`` says how to."""
+    if not arguments.detach:
+        return follow_to_the_end(run, as_json=arguments.json)
+    output.say(f"{run.name} is training in the background.")
+    output.say(f"watch it: cockpit attach {run.name}   stop it: cockpit stop {run.name}")
+    if arguments.json:
+        output.print_json(observe.summary(run).document())
+    return 0
 
 
 def launch(plan: RunPlan, *, anyway: bool, take_fitting: bool = False) -> RunDir:

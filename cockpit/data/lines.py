@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from cockpit.data.findings import Fault
 from cockpit.data.sources import BOM
-from cockpit.system.dataset import MAX_LINE_BYTES
+from cockpit.system.dataset import MAX_LINE_BYTES, bounded_lines
 
 Row = dict[str, Any]
 # The number of the line, and the object on it; None for one that was noted as unusable.
@@ -19,7 +19,7 @@ Note = Callable[[Fault, int | None], None]
 
 def read_lines(file: BinaryIO, note: Note) -> Iterator[Numbered]:
     """Every example, the unusable ones as None; empty lines are skipped."""
-    for number, line in _bounded(file):
+    for number, line in bounded_lines(file):
         if number == 1 and line.startswith(BOM):
             line = line[len(BOM) :]
             note(Fault("byte-order-mark"), 1)
@@ -84,13 +84,3 @@ def _names_python(error: json.JSONDecodeError) -> bool:
 
 def _breaks_at_the_end(error: json.JSONDecodeError, length: int) -> bool:
     return error.pos >= length or error.msg.startswith("Unterminated string")
-
-
-def _bounded(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Lines with their numbers; of one that is too long, the beginning."""
-    number = 0
-    while line := file.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        yield number, line
-        while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-            line = file.readline(MAX_LINE_BYTES + 1)

@@ -40,7 +40,7 @@ def go_on(run: RunDir) -> int:
     situation = recovery.examine(run)
     with Oracle(hardware.this_machine(), adapted_layers=situation.adapted_layers) as oracle:
         limits = limits_of(situation.plan, use_data=True)
-        found = recovery.ladder(situation, oracle.ask, limits, oracle.lengths, until_fits=True)
+        found = recovery.ladder(situation, oracle.price, limits, oracle.lengths, until_fits=True)
     rung = choose(found, situation.plan, run)
     attempt = recovery.take(
         situation, rung, automatic=True, launch=False, budget_bytes=found.budget_bytes

@@ -14,12 +14,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from types import TracebackType
 from typing import IO, Any, Literal
 
 from cockpit.core.diagnosis import MEMORY_KINDS, recognise
 from cockpit.errors import CockpitError
 from cockpit.results.messages import Failed, Message, Result, decode
+from cockpit.system.process import signal_name
 
 Job = Literal["evaluate", "answer", "fuse"]
 
@@ -54,12 +54,7 @@ class Child:
     def __enter__(self) -> Child:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.end()
         self._log.close()
 
@@ -103,7 +98,7 @@ class Child:
     def _died(self, code: int) -> CockpitError:
         """Why a child is gone that left no last word, as far as its last lines tell."""
         lines = self._last_lines()
-        how = f"exit code {code}" if code >= 0 else f"ended by {_signal_name(-code)}"
+        how = f"exit code {code}" if code >= 0 else f"ended by {signal_name(-code)}"
         if (found := recognise(lines)) is not None:
             signature, line = found
             remedy = _LESS_MEMORY if signature.kind in MEMORY_KINDS else signature.remedy
@@ -123,10 +118,3 @@ class Child:
         self._log.seek(max(0, size - LOG_BYTES))
         text = self._log.read().decode("utf-8", "replace")
         return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

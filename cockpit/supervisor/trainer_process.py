@@ -55,7 +55,7 @@ class Trainer:
             if code >= 0:
                 self._seen = Exit(code, None, most)
             else:
-                self._seen = Exit(128 - code, signal_name(-code), most)
+                self._seen = Exit(128 - code, process.signal_name(-code), most)
         return self._seen
 
     def terminate(self) -> bool:
@@ -98,10 +98,3 @@ def start(run: RunDir, attempt: AttemptDir) -> Trainer:
 def _command() -> list[str]:
     chosen = shlex.split(os.environ.get("COCKPIT_TRAINER_COMMAND", ""))
     return chosen or [sys.executable, "-m", "cockpit.trainer"]
-
-
-def signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -212,7 +212,7 @@ def _inspect_file(path: Path, keys: DataKeys, limit: int | None) -> SplitSummary
 
 def _scan_lines(scan: _Scan, file: BinaryIO, limit: int | None) -> None:
     empty_line = None
-    for number, line in _lines(file):
+    for number, line in bounded_lines(file):
         if number == 1 and line.startswith(_BOM):
             line = line[len(_BOM) :]
             said = "it starts with a byte order mark, which mlx_lm.lora refuses"
@@ -231,7 +231,7 @@ def _scan_lines(scan: _Scan, file: BinaryIO, limit: int | None) -> None:
         scan.note(Finding(said, "warning"), empty_line)
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def bounded_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Lines with their numbers; of one that is too long, the beginning."""
     number = 0
     while line := file.readline(MAX_LINE_BYTES + 1):

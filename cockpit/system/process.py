@@ -133,3 +133,11 @@ def _boot_number() -> int | None:
         return None
     digest = int.from_bytes(hashlib.sha256(boot_id).digest()[:8], "big")
     return _FIRST_BOOT_NUMBER + digest % _BOOT_NUMBERS
+
+
+def signal_name(number: int) -> str:
+    """``SIGKILL`` of 9; a number that this system has no name for stays one."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -61,7 +61,7 @@ def price(ways: Ways, forecast_next: Callable[[int], object]) -> Ways:
 
         def ask(plan: RunPlan) -> MemoryForecast:
             forecast_next(next(done))
-            return oracle.ask(plan)
+            return oracle.price(plan)
 
         ladder = recovery.ladder(situation, ask, limits, oracle.lengths)
     return Ways(situation, ladder)
@@ -79,7 +79,7 @@ def edited(ways: Ways, text: str) -> Rung:
     budget = ways.ladder.budget_bytes if ways.ladder is not None else None
     with _oracle(situation) as oracle:
         limits = limits_of(situation.plan, use_data=True)
-        rung = recovery.custom(situation, changes, oracle.ask, budget, limits, oracle.lengths)
+        rung = recovery.custom(situation, changes, oracle.price, budget, limits, oracle.lengths)
     return replace(rung, title=f"Edited: {text}")
 
 

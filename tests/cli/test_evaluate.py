@@ -32,8 +32,10 @@ def test_base_and_tuned_and_the_best_checkpoint(cockpit: Cockpit) -> None:
     assert document["split"] == "valid" and document["tokens"] > 0
     best = document["best_checkpoint"]
     assert document["checkpoint"] == best["update"]
-    # The best checkpoint by its own measure: valid.jsonl is whole in training's batches.
-    assert document["tuned"]["loss"] == best["validation_loss"] < document["base"]["loss"]
+    # The best checkpoint by its own measure: valid.jsonl is whole in training's batches. They are
+    # other batches than here, so the last bit may differ.
+    assert document["tuned"]["loss"] == pytest.approx(best["validation_loss"], rel=1e-6)
+    assert document["tuned"]["loss"] < document["base"]["loss"]
 
 
 def test_what_cannot_be_measured_is_one_short_message(cockpit: Cockpit, made: Path) -> None:

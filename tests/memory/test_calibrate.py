@@ -48,7 +48,7 @@ def forecast(worker: Worker, plan: RunPlan) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="the CPU's constants are Linux's here")
 def test_a_planted_wrong_constant_is_found_and_corrected() -> None:
     """Real runs by the real trainer; the forecast of another plan than those is mended too."""
-    fitted_on = [plan.with_changes(iters=2, batch_size=4) for plan in calibrate.plans()[:1]]
+    fitted_on = [plan.with_changes(iters=6, batch_size=4) for plan in calibrate.plans()[:1]]
     other = calibrate.plans()[0]
     worker = Worker()
     right = forecast(worker, other)
@@ -56,10 +56,10 @@ def test_a_planted_wrong_constant_is_found_and_corrected() -> None:
     assert forecast(worker, other) < 0.98 * right
     said: list[str] = []
     found = calibrate.calibrate(MACHINE, said.append, fitted_on)
-    assert abs(found.error_before) > 0.02 and abs(found.error_after) < 0.01
+    assert abs(found.error_before) > 0.03 and abs(found.error_after) < 0.02
     assert len(said) == len(fitted_on) + 1
     calibration.save(found)
-    assert forecast(worker, other) == pytest.approx(right, rel=0.01)
+    assert forecast(worker, other) == pytest.approx(right, rel=0.02)
     worker.close()
 
 

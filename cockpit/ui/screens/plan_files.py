@@ -8,10 +8,11 @@ from pathlib import Path
 from cockpit.core.lora_command import lora_command
 from cockpit.core.plan import RunPlan
 from cockpit.ui import plan_store
+from cockpit.ui.folder_suggester import FolderSuggester
 from cockpit.ui.presets import EMBEDDED
 from cockpit.ui.screens.base import CockpitScreen
 from cockpit.ui.screens.dialogs import Question
-from cockpit.ui.screens.path_dialog import PathDialog
+from cockpit.ui.screens.line_dialog import LineDialog
 
 SAVE_ABOUT = "As TOML, for `cockpit train PLAN.toml` or to open again."
 OPEN_ABOUT = "A plan as TOML, or a YAML configuration of mlx_lm.lora."
@@ -31,7 +32,7 @@ class PlanFiles:
                 self._path = typed
                 self._save_unless_there(plan, plan_store.path_of(typed))
 
-        self._screen.app.push_screen(PathDialog("Save the plan", SAVE_ABOUT, self._path), named)
+        self._ask("Save the plan", SAVE_ABOUT, named)
 
     def open(self) -> None:
         def named(typed: str | None) -> None:
@@ -42,7 +43,7 @@ class PlanFiles:
                     lambda: self._screen.attempt(lambda: plan_store.load(path), self._take)
                 )
 
-        self._screen.app.push_screen(PathDialog("Open a plan", OPEN_ABOUT, self._path), named)
+        self._ask("Open a plan", OPEN_ABOUT, named)
 
     def copy(self, plan: RunPlan) -> None:
         """The command of mlx-lm that trains the same, into the terminal's clipboard."""
@@ -53,6 +54,10 @@ class PlanFiles:
             model = str(nano_path())
         self._screen.app.copy_to_clipboard(lora_command(plan, model=model))
         self._screen.cockpit.say("Copied as an mlx_lm.lora command, if this terminal allows it.")
+
+    def _ask(self, title: str, about: str, then: Callable[[str | None], None]) -> None:
+        dialog = LineDialog(title, about, self._path, suggester=FolderSuggester())
+        self._screen.app.push_screen(dialog, then)
 
     def _save_unless_there(self, plan: RunPlan, path: Path) -> None:
         if not path.exists():

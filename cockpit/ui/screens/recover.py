@@ -14,7 +14,7 @@ from cockpit.ui import recovering
 from cockpit.ui.recovering import Ways
 from cockpit.ui.screens.base import CockpitScreen
 from cockpit.ui.screens.dialogs import Question, TextDialog
-from cockpit.ui.screens.rung_editor import RungEditor
+from cockpit.ui.screens.line_dialog import LineDialog
 from cockpit.ui.widgets.cursor_list import CursorList
 from cockpit.ui.widgets.death import Cause, Timeline
 from cockpit.ui.widgets.key_bar import KeyBar
@@ -24,6 +24,10 @@ from cockpit.ui.widgets.top_bar import TopBar, host_note
 AS_IT_WAS = (
     "The same plan again, from the same checkpoint. It makes sense if something else took the "
     "memory and is gone now; otherwise it ends the same way."
+)
+EDIT_ABOUT = (
+    "Fields of the plan, as field=value: batch_size, grad_accumulation_steps, max_seq_length, "
+    "num_layers, grad_checkpoint, loss_chunks, long_examples and any other. It is priced next."
 )
 TOO_LARGE = "It is not expected to fit: it may run out of memory again."
 
@@ -151,7 +155,8 @@ class RecoverScreen(CockpitScreen):
                 self.cockpit.say("Pricing it…")
                 self._edit(text)
 
-        self.app.push_screen(RungEditor(recovering.text_of_changes(rung)), written)
+        text = recovering.text_of_changes(rung)
+        self.app.push_screen(LineDialog("Edit this way on", EDIT_ABOUT, text), written)
 
     @work(thread=True, group="edit", exclusive=True)
     def _edit(self, text: str) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import groupby
 
 from cockpit.core import format as fmt
 from cockpit.system.comparison import Comparison
 from cockpit.ui.axes import Axis, axis_for, reach
 from cockpit.ui.braille import Envelope, Point, dot_row, draw
-from cockpit.ui.plot_frame import LABEL_WIDTH, x_axis, y_labels
-from cockpit.ui.spans import Line, Role, Span, heading, line, pad, shorten, shorten_path
+from cockpit.ui.plot_frame import LABEL_WIDTH, Grid, framed, x_axis
+from cockpit.ui.spans import Line, Role, heading, line, pad, shorten, shorten_path
 from cockpit.ui.widgets.cursor_list import CursorList
 from cockpit.ui.widgets.lines import Lines
 
@@ -57,40 +56,21 @@ def plot(curves: Sequence[Sequence[Point]], columns: int, rows: int) -> list[Lin
     end = reach(max(curve[-1][0] for curve in known), None)
     losses = [loss for curve in known for _, loss in curve]
     axis = axis_for(min(losses), max(losses), about=max(3, rows // 3))
-    cells: list[list[Span]] = [[(" ", "text")] * columns for _ in range(rows)]
+    grid = Grid(columns, rows)
     for index, curve in reversed(list(enumerate(curves))):
         if curve:
-            _draw_one(cells, curve, axis, end, index)
-    labels = y_labels(axis, rows)
-    lines = []
-    for row, spans in enumerate(cells):
-        label, tick = (f"{labels[row]:>{LABEL_WIDTH}} ", "┤") if row in labels else ("", "│")
-        head: Span = (label or " " * (LABEL_WIDTH + 1), "label")
-        lines.append(line(head, (tick, "rule"), *_joined(spans)))
-    return [*lines, *x_axis(end, columns)]
+            _draw_one(grid, curve, axis, end, index)
+    return [*framed(grid, axis), *x_axis(end, columns)]
 
 
-def _draw_one(
-    cells: list[list[Span]], curve: Sequence[Point], axis: Axis, end: int, index: int
-) -> None:
-    columns, rows = len(cells[0]), len(cells)
-    envelope = Envelope(end, columns * 2)
+def _draw_one(grid: Grid, curve: Sequence[Point], axis: Axis, end: int, index: int) -> None:
+    envelope = Envelope(end, grid.columns * 2)
     envelope.follow(curve)
-    for row, text in enumerate(draw(envelope.columns(), axis, columns, rows)):
-        for column, cell in enumerate(text):
-            if cell != " ":
-                cells[row][column] = (cell, COLOURS[index])
+    grid.paint(draw(envelope.columns(), axis, grid.columns, grid.rows), COLOURS[index])
     update, loss = curve[-1]
     # Curves that end at one place must not hide each other's letters.
-    column = max(0, min(columns - 1, envelope.column(update) // 2 + 1) - 2 * index)
-    cells[dot_row(loss, axis, rows) // 4][column] = (LETTERS[index], COLOURS[index])
-
-
-def _joined(spans: Sequence[Span]) -> list[Span]:
-    return [
-        ("".join(text for text, _ in run), role)
-        for role, run in groupby(spans, lambda span: span[1])
-    ]
+    column = max(0, min(grid.columns - 1, envelope.column(update) // 2 + 1) - 2 * index)
+    grid.put(dot_row(loss, axis, grid.rows) // 4, column, LETTERS[index], COLOURS[index])
 
 
 class ComparedTable(CursorList):

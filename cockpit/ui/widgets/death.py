@@ -17,8 +17,8 @@ LABEL_WIDTH = 9
 LEAST_SECONDS = 10
 
 
-class Cause(Lines):
-    """The diagnosis, where the run would go on from, and as much evidence as there is room for."""
+class OfWays(Lines):
+    """Draws what is known of a run that ended."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -27,6 +27,10 @@ class Cause(Lines):
     def show(self, ways: Ways) -> None:
         self._ways = ways
         self.redraw()
+
+
+class Cause(OfWays):
+    """The diagnosis, where the run would go on from, and as much evidence as there is room for."""
 
     def build(self, width: int, height: int) -> Sequence[Line]:
         if self._ways is None:
@@ -60,16 +64,8 @@ def place_text(ways: Ways) -> str:
     return f"It goes on from the checkpoint after update {fmt.count(found.from_update)}: {again}."
 
 
-class Timeline(Lines):
+class Timeline(OfWays):
     """The trainer's footprint until the end, against a limit that the system set."""
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._ways: Ways | None = None
-
-    def show(self, ways: Ways) -> None:
-        self._ways = ways
-        self.redraw()
 
     def build(self, width: int, height: int) -> Sequence[Line]:
         if self._ways is None or height < 3:

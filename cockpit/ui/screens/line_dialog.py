@@ -1,4 +1,4 @@
-"""A dialog that asks for the path of a file."""
+"""A dialog that asks for one line of text: a path, or fields of a plan."""
 
 from __future__ import annotations
 
@@ -10,35 +10,39 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
-from cockpit.ui.folder_suggester import FolderSuggester
 from cockpit.ui.widgets.key_bar import KeyBar
 
 
-class PathDialog(ModalScreen[str]):
-    """One path, folders completed as it is typed. Dismisses with it, or with nothing."""
+class LineDialog(ModalScreen[str]):
+    """Dismisses with the text as it was left, or with nothing if it is not to be taken."""
 
     CSS_PATH: ClassVar[str] = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "Take it"),
+        # The input takes the enter key for itself, so the bar shows it for the other one.
+        Binding("enter,ctrl+s", "submit", "Take it", key_display="enter"),
         Binding("escape", "close", "Leave it"),
     ]
 
-    def __init__(self, title: str, about: str, path: str) -> None:
+    def __init__(
+        self, title: str, about: str, text: str, *, suggester: Suggester | None = None
+    ) -> None:
         super().__init__(classes="dialog -question")
-        self._title, self._about, self._path = title, about, path
+        self._title, self._about, self._text = title, about, text
+        self._suggester = suggester
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
             yield Static(Content(self._title), id="title")
             yield Static(Content(self._about), id="text")
             yield Input(
-                self._path,
+                self._text,
                 id="fields",
                 compact=True,
                 select_on_focus=False,
-                suggester=FolderSuggester(),
+                suggester=self._suggester,
             )
             yield KeyBar()
 
