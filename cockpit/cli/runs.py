@@ -3,64 +3,89 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 
 from cockpit.cli import follow, interface, output, train
 from cockpit.core.format import NOT_AVAILABLE, count, duration, gigabytes, loss, plain, speed
 from cockpit.core.run_state import RunState
-from cockpit.system import control, launcher, observe, run_dir
+from cockpit.system import (
+    control,
+    launcher,
+    observe,
+    run_dir,
+    run_document,
+    run_list,
+    runs_view,
+    tags,
+)
+from cockpit.system.run_list import RunRow
+from cockpit.system.runs_view import Order
+
+
+def add_flags(command: argparse.ArgumentParser) -> None:
+    """What ``cockpit runs`` takes."""
+    command.add_argument(
+        "--filter",
+        metavar="TEXT",
+        default="",
+        help="Runs with every word of it in name, model, status or tags; #word begins a tag.",
+    )
+    command.add_argument(
+        "--tag", metavar="TAG", action="append", default=[], help="Runs so tagged; once or more."
+    )
+    command.add_argument(
+        "--sort", choices=runs_view.KEYS, default="date", help="What to order them by [date]."
+    )
+    command.add_argument("--reverse", action="store_true", help="The other way round.")
 
 
 def list_runs(arguments: argparse.Namespace) -> int:
-    summaries = observe.list_summaries()
+    order = Order(arguments.sort, arguments.reverse)
+    rows = run_list.read(validations=order.key == "best-loss")
+    found = runs_view.tagged(
+        runs_view.matching(rows, arguments.filter), tags.cleaned(arguments.tag)
+    )
+    found = runs_view.arranged(found, order)
     if arguments.json:
-        output.print_json({"runs": [summary.document() for summary in summaries]})
-        return 0
-    if not summaries:
+        documents = [row.summary.document() | {"tags": list(row.tags)} for row in found]
+        output.print_json({"runs": documents})
+    elif found:
+        output.print_table(*_table(found, order))
+    elif rows:
+        output.say("No run matches. All of them: cockpit runs")
+    else:
         output.say("No runs yet. Start with: cockpit demo")
-        return 0
-    rows = [
-        (
-            s.run,
-            s.status,
-            count(s.iterations),
-            loss(s.final_train_loss),
-            gigabytes(s.predicted_peak_bytes),
-            gigabytes(s.measured_peak_bytes),
-            s.model or NOT_AVAILABLE,
-        )
-        for s in summaries
-    ]
-    output.print_table(("RUN", "STATUS", "ITERATIONS", "LOSS", "FORECAST", "PEAK", "MODEL"), rows)
     return 0
+
+
+def _table(rows: Sequence[RunRow], order: Order) -> tuple[list[str], list[list[str]]]:
+    """Heads and cells; a column of tags and one of what it is ordered by, where there are any."""
+    columns: dict[str, Callable[[RunRow], str]] = {
+        "RUN": lambda row: row.summary.run,
+        "STATUS": lambda row: row.summary.status,
+        "ITERATIONS": lambda row: count(row.summary.iterations),
+        "LOSS": lambda row: loss(row.summary.final_train_loss),
+    }
+    if order.key == "best-loss":
+        columns["BEST"] = lambda row: loss(row.best_loss)
+    columns["FORECAST"] = lambda row: gigabytes(row.summary.predicted_peak_bytes)
+    columns["PEAK"] = lambda row: gigabytes(row.summary.measured_peak_bytes)
+    if any(row.tags for row in rows):
+        columns["TAGS"] = lambda row: ",".join(row.tags)
+    columns["MODEL"] = lambda row: row.summary.model or NOT_AVAILABLE
+    return list(columns), [[cell(row) for cell in columns.values()] for row in rows]
 
 
 def show(arguments: argparse.Namespace) -> int:
     run = run_dir.find(arguments.name)
     state = follow.current_state(run)
-    document = observe.summary(run).document()
     if arguments.json:
-        output.print_json(document | _details(run, state))
+        run.plan()  # what has none that can be read is refused
+        output.print_json(run_document.document(run, state))
         return 0
     for key, value in _readable(run, state):
         print(plain(f"{key:<16} {value}"))
     return 0
-
-
-def _details(run: run_dir.RunDir, state: RunState) -> dict[str, object]:
-    best = state.best_validation
-    return {
-        "folder": str(run.path),
-        "attempts": len(run.attempts()),
-        "updates": state.update,
-        "updates_planned": state.updates,
-        "best_validation": None if best is None else {"update": best.update, "loss": best.loss},
-        "checkpoints": [checkpoint.update for checkpoint in state.checkpoints],
-        "test_loss": None if state.test is None else state.test.loss,
-        "samples": [
-            {"update": s.update, "prompt": s.prompt, "text": s.text} for s in state.samples
-        ],
-        "plan": run.plan().model_dump(mode="json", exclude_none=True),
-    }
 
 
 def _readable(run: run_dir.RunDir, state: RunState) -> list[tuple[str, str]]:
@@ -71,6 +96,7 @@ def _readable(run: run_dir.RunDir, state: RunState) -> list[tuple[str, str]]:
         ("run", run.name),
         ("folder", str(run.path)),
         ("status", state.status),
+        ("tags", ", ".join(tags.read(run)) or "none"),
         ("model", plan.model),
         ("data", plan.data),
         ("plan", f"{plan.fine_tune_type}, {plan.optimizer}, batch {plan.batch_size} x "

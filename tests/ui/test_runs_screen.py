@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textual.pilot import Pilot
+
 from cockpit.core import events as ev
 from cockpit.system.run_dir import RunDir
 from cockpit.ui.widgets.runs_table import RunsTable
@@ -13,21 +15,12 @@ from tests.ui.conftest import (
     screen_text,
     started,
     until,
+    until_gone,
     until_shown,
     updated,
     write_run,
 )  # fmt: skip
-
-
-def finished_run() -> RunDir:
-    return write_run(
-        [
-            started(), updated(1, 3.0), updated(2, 1.5),
-            ev.Validated(update=2, loss=1.75, seconds=1, tokens=10),
-            ev.Ended(status="completed", update=2, peak_bytes=1_300_000_000),
-        ],
-        forecast={"peak_bytes": 1_200_000_000},
-    )  # fmt: skip
+from tests.ui.listed_runs import finished_run, three_runs
 
 
 def failed_run() -> RunDir:
@@ -49,7 +42,11 @@ async def test_a_run_is_one_line_with_its_state_losses_and_peaks() -> None:
         text = await until_shown(pilot, run.name)
         row = next(line for line in text.splitlines() if run.name in line)
         assert "✓ completed" in row
-        assert row.split()[-6:] == ["1.500", "1.750", "1.20", "GB", "1.30", "GB"]
+        assert row.split()[-6:] == ["1.500", "1.750", "1.20", "GB", "1.30", "GB"], "no last one"
+    async with opened("runs", (120, 40)) as pilot:
+        text = await until_shown(pilot, run.name)
+        row = next(line for line in text.splitlines() if "✓ completed" in line)
+        assert row.split()[4:8] == ["2", "1.500", "1.750", "1.750"], "last and best validation"
 
 
 async def test_what_is_unknown_of_a_run_is_not_zero() -> None:
@@ -58,6 +55,7 @@ async def test_what_is_unknown_of_a_run_is_not_zero() -> None:
         text = await until_shown(pilot, run.name)
         row = next(line for line in text.splitlines() if run.name in line)
         assert row.split()[-4:] == ["n/a"] * 4
+        assert row.split()[-5] == "0", "no iteration was made"
 
 
 async def test_a_failed_run_shows_its_diagnosis() -> None:
@@ -109,7 +107,7 @@ async def test_show_lists_all_that_is_known() -> None:
     run = finished_run()
     async with opened("runs", (100, 40)) as pilot:
         await until_shown(pilot, run.name)
-        await pilot.press("o")
+        await pilot.press("i")
         await until_shown(pilot, str(run.path)[:40], "best 1.750 at 2", "learning_rate")
 
 
@@ -155,3 +153,64 @@ async def test_a_run_that_is_over_is_deleted_after_a_question() -> None:
         await until(pilot, lambda: not doomed.path.exists())
         await until(pilot, lambda: "✓ completed" not in screen_text(pilot))
     assert kept.path.is_dir()
+
+
+def shown_runs(pilot: Pilot[None]) -> list[str]:
+    """The names of the runs in the table, from the top, without date and letters."""
+    rows = pilot.app.screen.query_one(RunsTable).runs
+    return [row.summary.run.split("-")[2] for row in rows]
+
+
+async def test_typing_narrows_the_list_and_escape_shows_all() -> None:
+    three_runs()
+    async with opened("runs") as pilot:
+        await until_shown(pilot, "✓ completed", "/ Filter")
+        await pilot.press("slash", *"NIGHT")
+        await until_shown(pilot, "“NIGHT” 1 of 3", "esc Show all")
+        assert shown_runs(pilot) == ["worst"]
+        await pilot.press("enter", "i")
+        await until_shown(pilot, "tags          #night")  # letters are keys again
+        await pilot.press("escape", "escape")
+        await until_gone(pilot, "1 of 3")
+        assert shown_runs(pilot) == ["middle", "best", "worst"]
+        await pilot.press("slash", *"zzz")
+        await until_shown(pilot, "No run has “zzz”")
+        await pilot.press("escape")
+        assert shown_runs(pilot) == ["middle", "best", "worst"]
+
+
+async def test_the_order_changes_by_key_and_the_head_tells_it_with_its_direction() -> None:
+    three_runs()
+    async with opened("runs") as pilot:
+        await until_shown(pilot, "run▾", "date, newest first", "✓ completed")
+        await pilot.press("o")
+        await until_shown(pilot, "train▴", "final loss, lowest first")
+        assert shown_runs(pilot) == ["best", "middle", "worst"]
+        await pilot.press("o", "O")
+        await until_shown(pilot, "best▾", "best validation loss, highest first")
+        assert shown_runs(pilot) == ["worst", "middle", "best"]
+        table = pilot.app.screen.query_one(RunsTable)
+        assert table.selected is not None and "middle" in table.selected.run, "the cursor stays"
+
+
+async def test_marks_outlive_the_filter_that_hides_them() -> None:
+    three_runs()
+    async with opened("runs", (120, 40)) as pilot:
+        await until_shown(pilot, "✓ completed")
+        await pilot.press("space", "space", "slash", *"worst", "enter")
+        await until_shown(pilot, "2 marked", "1 of 3", "c Compare")
+        await pilot.press("c")
+        text = await until_shown(pilot, "Side by side")
+        assert "middle" in text and "best" in text
+
+
+async def test_any_terminal_shows_the_runs() -> None:
+    three_runs()
+    async with opened("runs", (20, 5)) as pilot:
+        await until_shown(pilot, "▌ ✓ middle")
+        await pilot.press("o", "slash", *"best", "enter")
+        await until(pilot, lambda: shown_runs(pilot) == ["best"])
+        for size in ((30, 8), (50, 14), (80, 24), (120, 40), (200, 60), (20, 5)):
+            await pilot.resize_terminal(*size)
+            await until_shown(pilot, "▌ ✓", "best-")
+            assert "middle" not in screen_text(pilot)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -14,6 +14,9 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
 from cockpit.ui.widgets.key_bar import KeyBar
+
+# Rows of the terminal from which on there is more than the field.
+ROOM_FOR_WORDS = 12
 
 
 class LineDialog(ModalScreen[str]):
@@ -46,6 +49,9 @@ class LineDialog(ModalScreen[str]):
             )
             yield KeyBar()
 
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.height < ROOM_FOR_WORDS, "-flat")
+
     def on_mount(self) -> None:
         self.query_one(Input).focus()
 
@@ -54,4 +60,4 @@ class LineDialog(ModalScreen[str]):
         self.dismiss(self.query_one(Input).value.strip())
 
     def action_close(self) -> None:
-        self.dismiss("")
+        self.dismiss(None)

@@ -1,35 +1,43 @@
-"""All runs, newest first: attach, stop, resume, show."""
+"""All runs: found, put in order, tagged, taken along; attach, stop, resume, compare, delete."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.widgets import Input
 
-from cockpit.core import format as fmt
+from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import ACTIVE
-from cockpit.errors import CockpitError
-from cockpit.system import control, launcher, observe, removal, run_dir
+from cockpit.system import clone, control, launcher, removal, run_list
 from cockpit.system.comparison import FEWEST, MOST
 from cockpit.system.home import runs_folder
 from cockpit.system.run_dir import RunDir
-from cockpit.system.summary import RunSummary, digest
-from cockpit.system.summary import summary as summarize
+from cockpit.system.run_list import RunRow
+from cockpit.system.summary import RunSummary
 from cockpit.ui.resuming import can_resume
+from cockpit.ui.run_description import describe
 from cockpit.ui.screens.base import CockpitScreen
 from cockpit.ui.screens.dialogs import Question, TextDialog
 from cockpit.ui.screens.run import SENDER, STOP_TEXT
-from cockpit.ui.spans import text_of
+from cockpit.ui.screens.run_papers import RunPapers
 from cockpit.ui.widgets.cursor_list import CursorList
 from cockpit.ui.widgets.key_bar import KeyBar
-from cockpit.ui.widgets.run_detail import RunDetail, detail_lines
-from cockpit.ui.widgets.runs_table import RunRow, RunsTable
+from cockpit.ui.widgets.run_detail import RunDetail
+from cockpit.ui.widgets.runs_filter import RunsFilter
+from cockpit.ui.widgets.runs_table import RunsTable
 from cockpit.ui.widgets.top_bar import TopBar, host_note
 
 # The list is looked at again this often, as a multiple of a run's own rhythm.
 SLOWER = 4
+# Rows of the terminal from which on there is a detail, and more than one line of keys.
+ROOM_FOR_DETAIL, ROOM_FOR_KEYS = 20, 12
+# Actions that need a run under the cursor.
+OF_ONE_RUN = frozenset(
+    {"attach", "stop", "resume_run", "show", "try_out", "mark", "delete", "tag", "clone", "export"}
+)
 
 
 class RunsScreen(CockpitScreen):
@@ -40,9 +48,19 @@ class RunsScreen(CockpitScreen):
         Binding("enter,a", "attach", "Attach", tooltip="Watch this run", key_display="enter"),
         Binding("s", "stop", "Stop", tooltip="Checkpoint and stop; again to insist"),
         Binding("R", "resume_run", "Resume", tooltip="Go on from the newest whole checkpoint"),
-        Binding("o", "show", "Show", tooltip="Its plan and all that is known"),
+        Binding("i", "show", "Show", tooltip="Its plan and all that is known"),
+        Binding("t", "try_out", "Try", tooltip="Base and tuned model side by side"),
         Binding("space", "mark", "Mark", tooltip="Mark a run, to compare it with others"),
         Binding("c", "compare", "Compare", tooltip="The marked runs side by side"),
+        Binding(
+            "slash", "filter", "Filter", key_display="/", tooltip="By name, model, status or #tag"
+        ),
+        Binding("escape", "show_all", "Show all", tooltip="Forget the filter"),
+        Binding("o", "order", "Sort", tooltip="By date, losses, peak memory, status: the next one"),
+        Binding("O", "turn_order", "Turn round", show=False, tooltip="The same order, last first"),
+        Binding("T", "tag", "Tag", tooltip="Words of your own about this run"),
+        Binding("N", "clone", "Clone", tooltip="A new run with this one's plan, to change first"),
+        Binding("e", "export", "Export", tooltip="This run, or the marked ones: CSV, JSON, SVG"),
         Binding(
             "X,delete", "delete", "Delete", tooltip="Remove a run that is over, after a question"
         ),
@@ -51,18 +69,25 @@ class RunsScreen(CockpitScreen):
     def __init__(self) -> None:
         super().__init__()
         self._reading = False
+        self._papers = RunPapers(self, self._tick)
 
     def compose(self) -> ComposeResult:
         yield TopBar("Runs", host_note(self.cockpit.surroundings.remote))
         yield RunsTable(id="runs")
+        yield RunsFilter(id="filter")
         yield RunDetail(id="detail")
         yield KeyBar()
 
     def on_mount(self) -> None:
         self.set_interval(self.cockpit.surroundings.poll_seconds * SLOWER, self._tick)
 
+    def on_resize(self, event: events.Resize) -> None:
+        """A low terminal is for the list alone."""
+        self.set_class(event.size.height < ROOM_FOR_DETAIL, "-low")
+        self.set_class(event.size.height < ROOM_FOR_KEYS, "-flat")
+
     def on_screen_resume(self) -> None:
-        self.query_one(RunsTable).focus()
+        self._filtered()
         self._tick()
 
     def _tick(self) -> None:
@@ -73,20 +98,29 @@ class RunsScreen(CockpitScreen):
     @work(thread=True, group="list")
     def _read(self) -> None:
         try:
-            self.attempt(_rows, self._show)
+            self.attempt(run_list.read, self._show)
         finally:
             self._reading = False
 
     def _show(self, runs: list[RunRow]) -> None:
-        table = self.query_one(RunsTable)
-        if runs != table.runs or not table.loaded:
-            table.show_runs(runs)
+        if runs != self._table.all_runs or not self._table.loaded:
+            self._table.show_runs(runs)
             self._moved()
 
     @on(CursorList.Moved, "#runs")
     def _moved(self) -> None:
-        self.query_one(RunDetail).show_summary(self._selected)
+        self.query_one(RunDetail).show_run(self._table.chosen)
         self.refresh_bindings()
+
+    @on(Input.Changed, "#filter")
+    def _narrow(self, event: Input.Changed) -> None:
+        self._table.narrow(event.value)
+        self._moved()
+
+    @on(RunsFilter.Left)
+    def _filtered(self) -> None:
+        self._table.focus()
+        self.query_one(RunsFilter).display = False
 
     @on(CursorList.Chosen, "#runs")
     def action_attach(self) -> None:
@@ -106,14 +140,22 @@ class RunsScreen(CockpitScreen):
         self.attempt(lambda: launcher.replace_dead_supervisor(run), told)
 
     @property
+    def _table(self) -> RunsTable:
+        return self.query_one(RunsTable)
+
+    @property
     def _selected(self) -> RunSummary | None:
-        return self.query_one(RunsTable).selected
+        return self._table.selected
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "compare":
-            marked = len(self.query_one(RunsTable).marked) if self.is_mounted else 0
+            marked = len(self._table.marked) if self.is_mounted else 0
             return True if FEWEST <= marked <= MOST else None
-        if action not in ("attach", "stop", "show", "resume_run", "mark", "delete"):
+        if action == "show_all":
+            return self.is_mounted and bool(self._table.typed)
+        if action == "filter":
+            return not isinstance(self.focused, RunsFilter)
+        if action not in OF_ONE_RUN:
             return True
         summary = self._selected if self.is_mounted else None
         if action == "resume_run":
@@ -134,15 +176,50 @@ class RunsScreen(CockpitScreen):
         self.attempt(lambda: control.stop(run, sender=SENDER), lambda said: self.cockpit.say(said))
 
     def action_mark(self) -> None:
-        self.query_one(RunsTable).mark()
+        self._table.mark()
         self.refresh_bindings()
 
     def action_compare(self) -> None:
         from cockpit.ui.screens.compare import CompareScreen
 
-        table = self.query_one(RunsTable)
-        runs = [_folder(row.summary) for row in table.runs if row.summary.run in table.marked]
-        self.app.push_screen(CompareScreen(runs))
+        self.app.push_screen(CompareScreen([_folder(run) for run in self._table.marked_runs()]))
+
+    def action_filter(self) -> None:
+        typed = self.query_one(RunsFilter)
+        typed.display = True
+        typed.focus()
+
+    def action_show_all(self) -> None:
+        self.query_one(RunsFilter).value = ""
+
+    def action_order(self) -> None:
+        self._table.put_in_order(self._table.order.following())
+
+    def action_turn_order(self) -> None:
+        self._table.put_in_order(self._table.order.turned())
+
+    def action_tag(self) -> None:
+        if (row := self._table.chosen) is not None:
+            self._papers.tag(_folder(row.summary), row.tags)
+
+    def action_export(self) -> None:
+        chosen = [self._selected] if self._selected is not None else []
+        if runs := self._table.marked_runs() or chosen:
+            self._papers.export([_folder(run) for run in runs])
+
+    @work(thread=True, group="clone", exclusive=True)
+    def action_clone(self) -> None:
+        if (summary := self._selected) is not None:
+            self.attempt(lambda: clone.plan_like(_folder(summary)), self._choose)
+
+    async def _choose(self, plan: RunPlan) -> None:
+        """Opens the form with ``plan``; it is there to be filled once it is mounted."""
+        from cockpit.ui.screens.choose import ChooseScreen
+
+        form = self.app.get_screen("choose", ChooseScreen)
+        await self.app.switch_screen(form)
+        form.take_plan(plan)
+        self.cockpit.say("The plan of that run. Nothing is launched yet.")
 
     def action_delete(self) -> None:
         if (summary := self._selected) is None:
@@ -154,7 +231,7 @@ class RunsScreen(CockpitScreen):
     @work(thread=True, group="command")
     def _delete(self, run: RunDir) -> None:
         def deleted(_: None) -> None:
-            self.query_one(RunsTable).marked.discard(run.name)
+            self._table.marked.discard(run.name)
             self.cockpit.say(f"Deleted {run.name}")
             self._tick()
 
@@ -164,48 +241,20 @@ class RunsScreen(CockpitScreen):
         if (summary := self._selected) is not None:
             self.offer_to_resume(_folder(summary))
 
+    def action_try_out(self) -> None:
+        from cockpit.ui.screens.try_ import TryScreen
+
+        if (summary := self._selected) is not None:
+            self.app.switch_screen(TryScreen(_folder(summary)))
+
     @work(thread=True, group="show", exclusive=True)
     def action_show(self) -> None:
         if (summary := self._selected) is not None:
-            self.attempt(lambda: _describe(summary), self._show_text)
+            self.attempt(lambda: describe(_folder(summary), summary), self._show_text)
 
     def _show_text(self, text: tuple[str, str]) -> None:
         self.app.push_screen(TextDialog(*text))
 
 
-def _rows() -> list[RunRow]:
-    rows = []
-    for run in run_dir.all_runs():
-        validations = digest(run).validations
-        rows.append(RunRow(summarize(run), validations[-1].loss if validations else None))
-    return rows
-
-
 def _folder(summary: RunSummary) -> RunDir:
     return RunDir(runs_folder() / summary.run)
-
-
-def _describe(summary: RunSummary) -> tuple[str, str]:
-    """Title and text of everything known about a run: reads its folder."""
-    run = _folder(summary)
-    state = observe.current_state(run)
-    best = state.best_validation
-    lines = [
-        f"folder        {run.path}",
-        f"state         {summary.status}, attempt {state.attempt or 'n/a'}",
-        f"updates       {fmt.count(state.update)} of {fmt.count(state.updates)}",
-        f"train loss    {fmt.loss(summary.final_train_loss)}",
-        f"validation    {f'best {fmt.loss(best.loss)} at {best.update}' if best else 'n/a'}",
-        f"test loss     {fmt.loss(state.test.loss if state.test else None)}",
-        f"peak memory   {fmt.gigabytes(summary.measured_peak_bytes)}"
-        f" (forecast {fmt.gigabytes(summary.predicted_peak_bytes)})",
-        f"checkpoints   {', '.join(str(c.update) for c in state.checkpoints) or 'none'}",
-        *(text_of(row).strip() for row in detail_lines(summary, 76)),
-    ]
-    try:
-        fields = run.plan().model_dump(exclude_defaults=True)
-        lines += ["", "plan (what differs from mlx-lm's defaults)"]
-        lines += [f"  {name} = {value}" for name, value in fields.items()]
-    except CockpitError as error:
-        lines += ["", str(error)]
-    return summary.run, "\n".join(lines)

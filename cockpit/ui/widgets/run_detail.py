@@ -1,4 +1,4 @@
-"""What the table of runs has no column for: the chosen run's model, adapters and diagnosis."""
+"""What the table of runs has no room for: the chosen run's tags, model, adapters, diagnosis."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import textwrap
 from collections.abc import Sequence
 
 from cockpit.core import format as fmt
+from cockpit.system.run_list import RunRow
 from cockpit.system.summary import RunSummary
+from cockpit.ui.runs_columns import in_line
 from cockpit.ui.spans import Line, heading, line, pad
 from cockpit.ui.widgets.lines import Lines
 
@@ -16,17 +18,19 @@ class RunDetail(Lines):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._summary: RunSummary | None = None
+        self._row: RunRow | None = None
 
-    def show_summary(self, summary: RunSummary | None) -> None:
-        self._summary = summary
+    def show_run(self, row: RunRow | None) -> None:
+        self._row = row
         self.redraw()
 
     def build(self, width: int, height: int) -> Sequence[Line]:
-        if self._summary is None:
+        if self._row is None:
             return ()
-        title = line((fmt.plain(self._summary.run), "strong"))
-        return [heading(title, (), width), *detail_lines(self._summary, width)][:height]
+        summary = self._row.summary
+        title = line((fmt.plain(summary.run), "strong"))
+        tags = line((in_line(self._row.tags), "accent")) if self._row.tags else ()
+        return [heading(title, tags, width), *detail_lines(summary, width)][:height]
 
 
 def detail_lines(summary: RunSummary, width: int) -> list[Line]:
