@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
-from typing import Any, NoReturn
-
 from cockpit import __version__
 from cockpit.cli import (
     calibrate,
     check,
-    compare,
-    control,
     data,
     demo,
-    evaluate,
     fit,
-    fuse,
     interface,
+    keys,
     machine,
     models,
     predict,
-    recover,
-    resume,
-    runs,
+    presets,
     train,
-    try_,
 )
-from cockpit.cli.plan_arguments import add_plan_flags
-from cockpit.errors import CockpitError
-
-Handler = Callable[[argparse.Namespace], int]
-
+from cockpit.cli.arguments import Adder, Handler, Parser
+from cockpit.cli.plan_arguments import add_plan_flags, add_preset_flag
+from cockpit.cli.run_commands import add_run_commands
 
 # Commands that take every field of a plan: the generated usage would fill the screen.
 PLAN_USAGE = {
@@ -45,29 +33,7 @@ PLAN_USAGE = {
 }
 
 
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose mistakes are CockpitErrors, like everybody else's."""
-
-    def __init__(self, **options: Any):
-        super().__init__(allow_abbrev=False, **options)
-
-    # Whether flags may stand between a command's names and texts, as people type them.
-    intermixed = False
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        if not self.intermixed:
-            return super().parse_known_args(args, namespace)
-        self.intermixed = False  # it comes back here for either kind
-        try:
-            return self.parse_known_intermixed_args(args, namespace)
-        finally:
-            self.intermixed = True
-
-    def error(self, message: str) -> NoReturn:
-        raise CockpitError("The command was not understood", message, f"See: {self.prog} --help")
-
-
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     parser = Parser(
         prog="cockpit",
         description="A cockpit for LoRA fine-tuning with MLX. Without a command it opens the "
@@ -76,9 +42,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mlx-cockpit {__version__}")
     parser.set_defaults(run=lambda _: interface.open_interface())
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
 
-    def add(name: str, handler: Handler, about: str, detail: str = "") -> argparse.ArgumentParser:
+    def add(name: str, handler: Handler, about: str, detail: str = "") -> Parser:
         command = commands.add_parser(name, help=about, description=detail or about)
         command.add_argument("--json", action="store_true", help="Print one JSON document.")
         command.set_defaults(run=handler)
@@ -87,20 +53,15 @@ def build_parser() -> argparse.ArgumentParser:
         return command
 
     _add_training(add)
-    _add_resume(add)
-    _add_recover(add)
     _add_forecasts(add)
     _add_check(add)
     _add_data(add)
-    _add_runs(add)
-    _add_compare(add)
-    _add_results(add)
-    _add_control(add)
+    add_run_commands(add)
     _add_machine(add)
     return parser
 
 
-def _add_training(add: Callable[..., argparse.ArgumentParser]) -> None:
+def _add_training(add: Adder) -> None:
     command = add("demo", demo.demo, "Train the embedded model, for real, in about a minute.")
     command.add_argument("--plain", action="store_true", help="Progress lines, no interface.")
 
@@ -119,10 +80,11 @@ def _add_training(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--fit", action="store_true", help="If it does not fit, take the cheapest plan that does."
     )
+    add_preset_flag(command)
     add_plan_flags(command)
 
 
-def _add_forecasts(add: Callable[..., argparse.ArgumentParser]) -> None:
+def _add_forecasts(add: Adder) -> None:
     """What a plan needs, before anything is launched."""
     for name, handler, about in (
         ("predict", predict.predict, "Forecast the peak memory of a plan, part by part."),
@@ -140,10 +102,14 @@ def _add_forecasts(add: Callable[..., argparse.ArgumentParser]) -> None:
         else:
             command.add_argument("plan", nargs="?", metavar="PLAN.toml", help="A plan to price.")
             command.add_argument("-c", "--config", metavar="YAML", help="One of mlx_lm.lora.")
+            add_preset_flag(command)
+        if name == "predict":
+            predict.add_time_flag(command)
         add_plan_flags(command)
+    add("presets", presets.presets, "Plans to start from, and what each of them changes.")
 
 
-def _add_check(add: Callable[..., argparse.ArgumentParser]) -> None:
+def _add_check(add: Adder) -> None:
     command = add(
         "check",
         check.run,
@@ -156,7 +122,7 @@ def _add_check(add: Callable[..., argparse.ArgumentParser]) -> None:
     check.add_flags(command)
 
 
-def _add_data(add: Callable[..., argparse.ArgumentParser]) -> None:
+def _add_data(add: Adder) -> None:
     command = add(
         "data",
         data.data,
@@ -179,130 +145,7 @@ def _add_data(add: Callable[..., argparse.ArgumentParser]) -> None:
     add_plan_flags(command)
 
 
-def _add_runs(add: Callable[..., argparse.ArgumentParser]) -> None:
-    add("runs", runs.list_runs, "List all runs, newest first.")
-    for name, handler, about in (
-        ("show", runs.show, "Everything known about one run."),
-        ("attach", runs.attach, "Watch a run: in the interface, or as lines with --plain."),
-        ("stop", runs.stop, "Ask a run to checkpoint and stop; again to insist."),
-    ):
-        command = add(name, handler, about)
-        command.add_argument("name", metavar="RUN", help="A run's name, part of it, or 'latest'.")
-        if name == "attach":
-            command.add_argument("--plain", action="store_true", help="Lines, no interface.")
-
-
-def _add_compare(add: Callable[..., argparse.ArgumentParser]) -> None:
-    command = add(
-        "compare", compare.compare, "Two to six runs side by side: plans, results, curves."
-    )
-    command.add_argument("names", nargs="+", metavar="RUN", help="Names, or parts of them.")
-
-
-def _add_results(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """What is done with what a run made; each works on the model in a process of its own."""
-    measure = add(
-        "evaluate",
-        evaluate.evaluate,
-        "Loss and perplexity of the base and the tuned model on held-out data.",
-        "Measures base and tuned model on test.jsonl, or on valid.jsonl where there is no test "
-        "set, with the batches and the loss of training: the figures are those of the run. "
-        "Says which checkpoint is the best.",
-    )
-    answer = add(
-        "try",
-        try_.try_run,
-        "The same prompts to the base and the tuned model, side by side.",
-        "Puts prompts to the base and the tuned model and shows both answers as they come, also "
-        "while the run trains if memory allows. Without a PROMPT it takes the plan's "
-        "sample_prompts, or the first few of the validation data.",
-    )
-    joined = add(
-        "fuse",
-        fuse.fuse,
-        "The tuned model as a folder of its own, and as a GGUF if asked.",
-        "Joins adapters and model into a folder that mlx-lm loads, reads it back and compares its "
-        "answers with the adapted model's. A quantized model is packed again, which changes it a "
-        "little: the figure is told, and --dequantize avoids it. GGUF is for llama, mistral and "
-        "mixtral.",
-    )
-    assert isinstance(answer, Parser)
-    answer.intermixed = True
-    evaluate.add_flags(measure)
-    try_.add_flags(answer)
-    fuse.add_flags(joined)
-
-
-def _add_resume(add: Callable[..., argparse.ArgumentParser]) -> None:
-    command = add(
-        "resume",
-        resume.resume,
-        "Continue a run from its newest checkpoint, exactly where that was.",
-        "Continues a run that was stopped, failed or died, from its newest whole checkpoint: the "
-        "same run, as if it had never been interrupted. Nothing needs to be said again; flags "
-        "change what can be changed, and what cannot is refused by name. A complete run goes on "
-        "with more --iters.",
-    )
-    command.add_argument("which", metavar="RUN", nargs="?", help="A run's name, or part of it.")
-    command.add_argument(
-        "--latest", action="store_true", help="The newest run that can be continued."
-    )
-    command.add_argument(
-        "--from",
-        dest="from_update",
-        type=int,
-        metavar="UPDATE",
-        help="Go back to the checkpoint after this update instead of the newest.",
-    )
-    command.add_argument("--detach", action="store_true", help="Start it and return at once.")
-    command.add_argument(
-        "--anyway", action="store_true", help="Launch even if it is not expected to fit."
-    )
-    add_plan_flags(command)
-
-
-def _add_recover(add: Callable[..., argparse.ArgumentParser]) -> None:
-    command = add(
-        "recover",
-        recover.recover,
-        "Go on after a lack of memory: the ways on, each priced, and taking one.",
-        "Says what ended a run and the evidence for it, prices the ways on (batch, then sequence "
-        "length, then layers) against what the machine gave, and goes on from the newest "
-        "checkpoint with the first that fits, or with the one that is named.",
-    )
-    command.add_argument("which", metavar="RUN", help="A run's name, part of it, or 'latest'.")
-    command.add_argument("--rung", metavar="KIND", help="Take this rung, like batch_size.")
-    command.add_argument("--yes", action="store_true", help="Take it without asking.")
-    command.add_argument("--detach", action="store_true", help="Start it and return at once.")
-    add_plan_flags(command)
-
-
-def _add_control(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Commands to a run that trains; each waits for the trainer's answer."""
-    commands = {
-        name: add(name, handler, about)
-        for name, handler, about in (
-            ("pause", control.pause, "Hold a run between two updates; it keeps its memory."),
-            ("unpause", control.unpause, "Let a paused run train on."),
-            ("checkpoint", control.checkpoint, "Save a checkpoint now."),
-            ("validate", control.validate, "Measure the validation loss now."),
-            ("sample", control.sample, "Complete a prompt with the adapter as it is now."),
-            ("set", control.set_value, "Change the learning rate or the length of a run."),
-        )
-    }
-    for command in commands.values():
-        command.add_argument("name", metavar="RUN", help="A run's name, part of it, or 'latest'.")
-    commands["sample"].add_argument("prompt", metavar="PROMPT", help="The text to complete.")
-    values = commands["set"].add_mutually_exclusive_group(required=True)
-    values.add_argument(
-        "--learning-rate", metavar="RATE", help="From the next update on, in place of a schedule."
-    )
-    values.add_argument(
-        "--iters", metavar="N", help="Micro-batches in all, those behind it included."
-    )
-
-
-def _add_machine(add: Callable[..., argparse.ArgumentParser]) -> None:
+def _add_machine(add: Adder) -> None:
     command = add("profiles", machine.profiles, "Hardware profiles: list, show, copy, change.")
     machine.add_profile_flags(command)
     add(
@@ -311,3 +154,4 @@ def _add_machine(add: Callable[..., argparse.ArgumentParser]) -> None:
         "Measure a few short runs and fit the forecast's constants to this machine.",
     )
     add("doctor", machine.doctor, "Check this machine, with a remedy for each finding.")
+    keys.add_flags(add("keys", keys.keys, "The interface's keys, and how to change them."))

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from cockpit.cli import preset_plan
 from cockpit.core.plan import LoraParameters, RunPlan, iters_for_epochs
 from cockpit.errors import CockpitError
 from cockpit.system import plan_file
@@ -39,6 +40,13 @@ def add_plan_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_preset_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--preset``, for commands whose plan may take one."""
+    parser.add_argument(
+        "--preset", metavar="NAME", help="Over the plan, under the flags; see: cockpit presets"
+    )
+
+
 def _add_flag(group: Any, name: str, field: FieldInfo) -> None:
     flag = "--" + name.replace("_", "-")
     silent = field.is_required() or field.default in (None, "", (), False)
@@ -54,7 +62,7 @@ def _add_flag(group: Any, name: str, field: FieldInfo) -> None:
 
 
 def plan_from_arguments(arguments: argparse.Namespace, *, without_data: str = "") -> RunPlan:
-    """The plan file or mlx-lm YAML, if any, with the flags on top.
+    """The plan file or mlx-lm YAML, if any, then the preset, with the flags on top.
 
     ``without_data`` stands in for the data where none is named.
     """
@@ -62,7 +70,11 @@ def plan_from_arguments(arguments: argparse.Namespace, *, without_data: str = ""
     sources = [Path(p) for p in (arguments.plan, arguments.config) if p]
     for source in sources:
         plan_file.merge(fields, plan_file.read_fields(source))
-    plan_file.merge(fields, overrides_from_arguments(arguments))
+    overrides = overrides_from_arguments(arguments)
+    preset = preset_plan.named(arguments)
+    if preset is not None:
+        preset_plan.put_under(preset, fields, overrides)
+    plan_file.merge(fields, overrides)
     if "model" not in fields:
         raise CockpitError(
             "No model was named",
@@ -72,6 +84,8 @@ def plan_from_arguments(arguments: argparse.Namespace, *, without_data: str = ""
     if without_data and not (fields.get("data") or fields.get("hf_dataset")):
         fields["data"] = without_data
     plan = plan_file.validate(fields, " + ".join(map(str, sources)) or "command line")
+    if preset is not None and arguments.epochs is None:
+        plan = preset_plan.with_length(preset, plan, overrides)
     return _with_epochs(plan, arguments.epochs)
 
 

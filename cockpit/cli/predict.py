@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
 from typing import Any
 
-from cockpit.cli import output
+from cockpit.cli import output, timing
 from cockpit.cli.forecasting import METHODS, chosen_profile, patience, with_needed_keys
 from cockpit.cli.plan_arguments import plan_from_arguments
 from cockpit.core.forecast import PARTS, MemoryForecast
@@ -15,27 +14,49 @@ from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import HardwareProfile
 from cockpit.errors import CockpitError
 from cockpit.memory.oracle import Oracle
-from cockpit.system import preflight_data
+from cockpit.system import hardware, preflight_data
 
 # Stands in for data that was not named: every example then fills max_seq_length.
 NO_DATA = "(full length)"
-_LONGEST = re.compile(r"longest batch ([\d,]+) tokens")
+
+
+def add_time_flag(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--time",
+        action="store_true",
+        help="Unless runs like it tell: train a few updates, to know how long the whole takes.",
+    )
 
 
 def predict(arguments: argparse.Namespace) -> int:
     plan, profile = asked_plan(arguments), chosen_profile(arguments.profile)
     use_data = plan.data != NO_DATA
+    if arguments.time:
+        timing.check_asked(has_data=use_data, profile=profile)
     with Oracle(profile) as oracle, patience("forecasting the peak memory ..."):
         forecast = oracle.ask(plan, use_data=use_data)
         full_bytes = forecast.full_length_peak_bytes
         if full_bytes is None:  # the data fills it, or the estimate is rough
             traced = forecast.method == "trace" or not use_data
             full_bytes = (forecast if traced else oracle.ask(plan, use_data=False)).peak_bytes
+        lengths = oracle.lengths(plan) if arguments.time else None
+    pace = None
+    if arguments.time:
+        pace = timing.measured(plan, forecast, profile, lengths)
+    elif use_data and _is_here(profile):
+        pace = timing.known(plan)
     if arguments.json:
-        output.print_json(_document(forecast, full_bytes, profile))
-    else:
-        _print(forecast, full_bytes, profile, use_data)
+        document = _document(forecast, full_bytes, profile)
+        output.print_json(document | {"time": timing.document(plan, pace)})
+        return 0
+    _print(forecast, full_bytes, profile, use_data)
+    if use_data and _is_here(profile):
+        print(timing.line_of(plan, pace))
     return 0
+
+
+def _is_here(profile: HardwareProfile) -> bool:
+    return profile.name == hardware.THIS_MACHINE
 
 
 def asked_plan(arguments: argparse.Namespace) -> RunPlan:
@@ -55,14 +76,7 @@ def _document(
     return forecast.document(profile.budget_bytes) | {
         "profile": profile.name,
         "full_length_peak_bytes": full_bytes,
-        "longest_batch_tokens": longest_batch_tokens(forecast),
     }
-
-
-def longest_batch_tokens(forecast: MemoryForecast) -> int | None:
-    """Of the data's longest batch, as the forecast noted it; None at full length."""
-    found = (_LONGEST.search(note) for note in forecast.notes)
-    return next((int(match[1].replace(",", "")) for match in found if match), None)
 
 
 def _print(forecast: MemoryForecast, full_bytes: int, profile: HardwareProfile, data: bool) -> None:
@@ -75,7 +89,9 @@ def _print(forecast: MemoryForecast, full_bytes: int, profile: HardwareProfile, 
     if forecast.unvalidated:
         print(f"unvalidated: no run on {profile.backend} like this was measured against it")
     verdict = "fits" if forecast.fits(profile.budget_bytes) else "does not fit"
-    print(plain(f"{verdict}: the budget of {profile.title} is {gigabytes(profile.budget_bytes)}"))
+    needs = f"with its process {gigabytes(forecast.needed_bytes)}"
+    budget = f"the budget of {profile.title} is {gigabytes(profile.budget_bytes)}"
+    print(plain(f"{verdict}: {budget}, and the run needs {needs}"))
     for note in forecast.notes:
         print(plain(f"- {note}"))
 
@@ -84,7 +100,7 @@ def _headline(forecast: MemoryForecast, full_bytes: int, data: bool) -> str:
     length = f"at full length {gigabytes(full_bytes)}"
     if not data:
         return length
-    tokens = longest_batch_tokens(forecast)
+    tokens = forecast.longest_batch_tokens
     longest = f" (longest batch {count(tokens)} tokens)" if tokens else ""
     return f"with your data {gigabytes(forecast.peak_bytes)}{longest}; {length}"
 

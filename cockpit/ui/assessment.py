@@ -68,6 +68,14 @@ class Figure:
     def forecast(self) -> Forecast | None:
         return Forecast.from_document(self.document) if self.document is not None else None
 
+    @property
+    def exceeds(self) -> bool:
+        """Whether more is expected than the budget; an unknown figure does not."""
+        found = self.forecast
+        if found is None or found.needed_bytes is None or found.budget_bytes is None:
+            return False
+        return found.needed_bytes > found.budget_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
@@ -122,7 +130,7 @@ def assess(subject: Subject) -> Assessment:
     """
     from cockpit.memory.analytic import analytic_forecast
     from cockpit.memory.verdicts import note_on_keys, with_needed_keys
-    from cockpit.system import pace, preflight
+    from cockpit.system import hardware, pace, preflight
 
     plan, profile = with_needed_keys(subject.plan), subject.profile
     found = preflight.examine(plan)
@@ -143,7 +151,12 @@ def assess(subject: Subject) -> Assessment:
         (*keys, *found.warnings),
         _in_words(found.data),
         examples,
-        Prospects(found.plan, examples, pace=pace.pace_of(found.plan)),
+        Prospects(
+            found.plan,
+            examples,
+            pace=pace.pace_of(found.plan),
+            elsewhere=profile is not None and profile.name != hardware.THIS_MACHINE,
+        ),
     )
 
 

@@ -7,16 +7,24 @@ from cockpit.errors import CockpitError
 from cockpit.ui import fitting
 from cockpit.ui.assessment import Assessment
 from cockpit.ui.fitting import Fitting
+from cockpit.ui.prospects import Prospects, in_full
 from cockpit.ui.spans import pad
 from cockpit.ui.view import Forecast
 from cockpit.ui.widgets.estimate import methods, notes_of
 from cockpit.ui.widgets.parts import largest_first
 
 
-def explanation(found: Assessment, forecast: Forecast | None, fitted: Fitting | None) -> str:
-    """Problems, warnings, the forecast by part, and what fits; empty if nothing is known."""
+def explanation(
+    found: Assessment,
+    forecast: Forecast | None,
+    fitted: Fitting | None,
+    prospects: Prospects | None,
+) -> str:
+    """Problems, warnings, time, data, the forecast by part, and what fits; empty if unknown."""
     parts = [_whole(problem) for _, problem in found.findings]
     parts += [f"! {warning}" for warning in found.warnings]
+    if prospects is not None:
+        parts.append(in_full(prospects))
     if forecast is not None and forecast.peak_bytes is not None:
         band = fmt.band(forecast.low_bytes, forecast.high_bytes)
         head = f"Memory: {fmt.gigabytes(forecast.peak_bytes)} ({band}), {methods(forecast)[0]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,6 +67,23 @@ class PlanDraft:
         self._epochs_lead = False
         self._settle()
 
+    def copy(self) -> PlanDraft:
+        """The same draft, to be changed without this one."""
+        other = copy.copy(self)
+        other._texts, other._touched = dict(self._texts), set(self._touched)
+        return other
+
+    def take(self, other: PlanDraft) -> None:
+        """Is as ``other`` was; what is known of data and machines stays."""
+        self._texts, self._touched = dict(other._texts), set(other._touched)
+        self._epochs, self._epochs_lead = other._epochs, other._epochs_lead
+        self._settle()
+
+    def differences(self, other: PlanDraft) -> list[tuple[str, str, str]]:
+        """The fields that are otherwise in ``other``: name, the text here, the text there."""
+        pairs = ((name, self.text(name), other.text(name)) for name in plan_fields.all_fields())
+        return [(name, here, there) for name, here, there in pairs if here != there]
+
     def set(self, name: str, text: str) -> None:
         """Takes a text as typed, right or wrong."""
         self._touched.add(name)
@@ -116,6 +134,23 @@ class PlanDraft:
             where = f"{first['loc'][0]}: " if first["loc"] else ""
             raise ValueError(where + first["msg"].removeprefix("Value error, ")) from error
 
+    @property
+    def batches(self) -> tuple[int, int] | None:
+        """batch_size and grad_accumulation_steps; None unless both are numbers to go by."""
+        batch = _number(self._texts["batch_size"])
+        accumulation = _number(self._texts["grad_accumulation_steps"])
+        if not batch or not accumulation or batch < 1 or accumulation < 1:
+            return None
+        return int(batch), int(accumulation)
+
+    def trouble(self, model: str) -> str:
+        """What is wrong with the plan, field or whole; empty if it is one."""
+        try:
+            self.plan(model)
+        except ValueError as error:
+            return str(error)
+        return ""
+
     def _rejects(self, name: str, text: str) -> str | None:
         if name == "profile":
             return None
@@ -137,17 +172,16 @@ class PlanDraft:
 
     def _settle(self) -> None:
         """Makes iters follow epochs, or epochs follow iters."""
-        batch = _number(self._texts["batch_size"])
-        accumulation = _number(self._texts["grad_accumulation_steps"])
-        examples = self._train_examples
-        if not batch or not accumulation or batch < 1 or accumulation < 1 or not examples:
+        batches, examples = self.batches, self._train_examples
+        if batches is None or not examples:
             if not self._epochs_lead:
                 self._epochs = ""
             return
+        batch, accumulation = batches
         if self._epochs_lead:
             epochs = _number(self._epochs)
             if epochs is not None and epochs > 0:
-                iters = iters_for_epochs(epochs, examples, int(batch), int(accumulation))
+                iters = iters_for_epochs(epochs, examples, batch, accumulation)
                 self._texts["iters"] = str(iters)
             return
         iters_now = _number(self._texts["iters"])

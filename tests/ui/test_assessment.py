@@ -11,9 +11,10 @@ from cockpit import catalogue, cli
 from cockpit.core import events as ev
 from cockpit.memory import history
 from cockpit.system import hardware
+from cockpit.system.pace import Pace
 from cockpit.ui import assessment
 from cockpit.ui.assessment import Subject
-from cockpit.ui.prospects import Prospects, counted, prospects_line
+from cockpit.ui.prospects import Prospects, counted, data_line, time_line
 from cockpit.ui.spans import text_of
 from cockpit.ui.tracing import Tracer
 from tests.ui.conftest import demo_plan, opened, started, until, write_run
@@ -80,9 +81,20 @@ def test_what_a_plan_comes_to_is_told_as_far_as_it_is_known() -> None:
     plan = demo_plan(batch_size=4, iters=100, max_seq_length=32)
     assert counted(plan, [10, 32, 33, 100]) == (10 + 3 * 32, 0.5)
     assert counted(plan.with_changes(long_examples="split"), [10, 100]) == (110, 0.0)
-    told = text_of(prospects_line(Prospects(plan), 100, stale=False))
-    assert "100 updates of 4, epochs n/a · time n/a" in told and "token" not in told
+    told = text_of(data_line(Prospects(plan), 100, stale=False))
+    assert "epochs n/a · 100 updates of 4 · 100 iters · answers only" in told
+    assert "n/a" in text_of(time_line(Prospects(plan), 100, stale=False))
     whole = Prospects(plan, examples=400, tokens=9_000, cut_share=0.004)
-    told = text_of(prospects_line(whole, 100, stale=False))
-    assert "1 epoch ·" in told and "under 1% cut · 9,000 tokens/epoch" in told
-    assert len(text_of(prospects_line(whole, 60, stale=False))) <= 60
+    told = text_of(data_line(whole, 100, stale=False))
+    assert "1 epoch of 9,000 tokens · under 1% cut · 100 updates of 4" in told
+    assert len(text_of(data_line(whole, 60, stale=False))) <= 60
+
+
+def test_a_time_says_where_it_is_from() -> None:
+    plan = demo_plan(batch_size=4, iters=100)
+    ran = Prospects(plan, pace=Pace("a\x1brun", 0.5, same_data=False), elsewhere=True)
+    told = text_of(time_line(ran, 200, stale=False))
+    assert "3m20s · on this machine · as a�run went, on other data · 2 s an update" in told
+    timed = Prospects(plan, pace=Pace("", 0.005, same_data=True, warm_up_updates=12))
+    told = text_of(time_line(timed, 80, stale=False))
+    assert "2s · measured by a warm-up of 12 updates · 20 ms an update" in told

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -180,7 +181,14 @@ def test_nothing_of_the_line_is_cut_at_80_columns(stale: bool) -> None:
 
 
 def test_parts_are_told_by_pattern_largest_first() -> None:
-    assert text_of(parts_bar(FORECAST, 61)) == "█" * 40 + "▒" * 20 + "░"
+    alone = replace(FORECAST, budget_bytes=None)
+    assert text_of(parts_bar(alone, 61)) == "█" * 40 + "▒" * 20 + "░"
+    # Against the budget, unless they are a sliver of it; what is beyond it shows.
+    assert text_of(parts_bar(FORECAST, 61)) == "█" * 10 + "▒" * 5 + "─" * 45 + "│"
+    roomy = replace(FORECAST, budget_bytes=100 * 10**9)
+    assert text_of(parts_bar(roomy, 61)) == text_of(parts_bar(alone, 61))
+    tight = replace(FORECAST, budget_bytes=3_050_000_000)
+    assert text_of(parts_bar(tight, 61)) == "█" * 29 + "│" + "█" * 10 + "▒" * 20 + "░"
     legend = text_of(parts_legend(FORECAST, 80)).split("  ")
     assert legend[:3] == ["█ activations 4.00 GB", "▒ weights 2.00 GB", "░ run ahead 0.10 GB"]
     assert text_of(parts_legend(FORECAST, 40)).endswith("and 2 smaller")

@@ -1,24 +1,44 @@
-"""From a plan to its run: weighed once more, asked about if it does not fit, then launched."""
+"""From a plan to its run, or to its time: weighed once more, asked about if it does not fit."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from textual import work
 
 from cockpit.core import format as fmt
+from cockpit.errors import CockpitError
+from cockpit.system.pace import Pace, brief
 from cockpit.ui import assessment, fitting
 from cockpit.ui.assessment import Figure, Subject
 from cockpit.ui.fitting import Fitting
 from cockpit.ui.screens.base import CockpitScreen
 from cockpit.ui.screens.fit_question import FitQuestion
-from cockpit.ui.widgets.estimate import fits, methods
+from cockpit.ui.screens.timing import TimingDialog
+from cockpit.ui.timing import Timing
+from cockpit.ui.widgets.estimate import methods
 
 
 class LaunchingScreen(CockpitScreen):
-    """Launches one run at a time; the tracing process is there while it does not."""
+    """Launches or times one plan at a time; the tracing process is there while it does not."""
 
     def __init__(self) -> None:
         super().__init__()
         self.launching = False
+
+    def time(self, subject: Subject, known: Figure | None, then: Callable[[], object]) -> None:
+        """Times the plan of ``subject``, whose forecast may be known; ``then`` however it ended."""
+
+        def ended(outcome: Pace | CockpitError | None) -> None:
+            self.settle_tracer(True)
+            then()
+            if isinstance(outcome, CockpitError):
+                self.cockpit.show_error(outcome)
+            elif outcome is not None:
+                each = brief(outcome.update_seconds(subject.plan))
+                self.cockpit.say(f"{each} an update, {outcome.source}")
+
+        self.app.push_screen(TimingDialog(Timing(subject, known, self.cockpit.tracer)), ended)
 
     def launch(self, subject: Subject, known: Figure | None) -> None:
         """Launches the plan of ``subject``, whose forecast may be known."""
@@ -31,7 +51,7 @@ class LaunchingScreen(CockpitScreen):
 
         def weighed() -> tuple[Figure, Fitting | None]:
             figure = assessment.weigh(subject, known, tracer)
-            if not _exceeds(figure):
+            if not figure.exceeds:
                 return figure, None
             return figure, fitting.first(assessment.assess(subject), tracer)
 
@@ -40,10 +60,10 @@ class LaunchingScreen(CockpitScreen):
     def _confirm(self, weighed: tuple[Figure, Fitting | None]) -> None:
         figure, found = weighed
         forecast = figure.forecast
-        if forecast is None or not _exceeds(figure):
+        if forecast is None or not figure.exceeds:
             self._launch(figure)
             return
-        peak, budget = fmt.gigabytes(forecast.peak_bytes), fmt.gigabytes(forecast.budget_bytes)
+        peak, budget = fmt.gigabytes(forecast.needed_bytes), fmt.gigabytes(forecast.budget_bytes)
         said = (
             f"{peak} ({methods(forecast)[0]}) is above this machine's budget of {budget}; "
             "the run may be killed for memory."
@@ -92,7 +112,3 @@ class LaunchingScreen(CockpitScreen):
         tracer = self.cockpit.tracer
         tracer.allow() if wanted and not self.launching else tracer.forbid()
         self.call_after_refresh(self.run_worker, tracer.settle, thread=True, group="tracer")
-
-
-def _exceeds(figure: Figure) -> bool:
-    return figure.forecast is not None and fits(figure.forecast)[0] == "does not fit"

@@ -1,4 +1,4 @@
-"""The lines under the form: the memory forecast, what stands in the way, the field's meaning."""
+"""The lines under the form: will it fit, how long, from what, what stands in the way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cockpit.core import format as fmt
 from cockpit.ui.bars import bar
-from cockpit.ui.prospects import Prospects, prospects_line
+from cockpit.ui.prospects import Prospects, data_line, time_line
 from cockpit.ui.spans import Line, Role, heading, line, width_of
 from cockpit.ui.view import Forecast
 from cockpit.ui.widgets.lines import Lines
@@ -27,7 +27,7 @@ SLOW_SECONDS = 3.0
 
 
 class Estimate(Lines):
-    """Memory, what the plan comes to, what is amiss, what the field means; more with room."""
+    """Memory, time, data, what is amiss, what the field means; more with room."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -56,15 +56,16 @@ class Estimate(Lines):
         head = heading(line(("Before you launch", "strong")), told, width)
         waiting = self.waiting or self.tracing
         memory = memory_line(self.forecast, waiting, width, stale=self.stale, reason=self.reason)
-        prospects = prospects_line(self.prospects, width, stale=self.waiting)
-        spare = height - 4
+        time = time_line(self.prospects, width, stale=self.waiting)
+        data = data_line(self.prospects, width, stale=self.waiting)
+        spare = height - 5
         details: list[Line] = []
         if spare >= DETAIL_LINES + PROBLEM_ROOM and self.forecast is not None:
             details = detail_lines(self.forecast, width)
         room = spare - len(details)
         said = problem_lines(self.problems, self.warnings, self.waiting, room, fit=self.fit)
         about = line((f" {fmt.plain(self.about)}", "label"))
-        return [head, memory, *details, prospects, *said, about]
+        return [head, memory, *details, time, data, *said, about]
 
     def _activity(self) -> str:
         if self.tracing_seconds is None:
@@ -98,8 +99,8 @@ def memory_line(
     room = width - width_of(whole) - 2
     if room < 8 or not forecast.budget_bytes:
         return whole
-    scale = max(forecast.budget_bytes, forecast.high_bytes or forecast.peak_bytes)
-    share, limit = forecast.peak_bytes / scale, forecast.budget_bytes / scale
+    scale = max(forecast.budget_bytes, forecast.high_bytes or 0, forecast.needed_bytes or 0)
+    share, limit = (forecast.needed_bytes or 0) / scale, forecast.budget_bytes / scale
     drawn = bar(share, min(BAR_WIDTH, room), "train" if role == "good" else role, limit)
     return (*whole, ("  ", "text"), *drawn)
 
@@ -111,13 +112,14 @@ def methods(forecast: Forecast) -> tuple[str, ...]:
 
 
 def fits(forecast: Forecast) -> tuple[str, Role]:
-    """The verdict in words: the whole band counts, not its middle alone."""
-    budget, peak = forecast.budget_bytes, forecast.peak_bytes
-    if budget is None or peak is None:
+    """The verdict in words, on the whole process: all of the band counts, not its middle alone."""
+    budget, peak, needed = forecast.budget_bytes, forecast.peak_bytes, forecast.needed_bytes
+    if budget is None or peak is None or needed is None:
         return "n/a", "label"
-    if peak > budget:
-        return "does not fit", "bad"
-    return ("tight", "warn") if (forecast.high_bytes or peak) > budget else ("fits", "good")
+    if needed > budget:
+        return "does not fit" + " with its process" * (peak <= budget), "bad"
+    highest = (forecast.high_bytes or peak) + needed - peak
+    return ("tight", "warn") if highest > budget else ("fits", "good")
 
 
 def notes_of(forecast: Forecast) -> list[str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+from textual import on
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input
 
@@ -108,6 +111,29 @@ class ModelList(CursorList):
         room = width - width_of(facts) - 3
         name = pad(shorten_path(fmt.plain(entry.name), room), room)
         return line((f"{sign} ", "bad" if entry.problem else "accent"), name, " ", *facts)
+
+
+class ModelsSide(Vertical):
+    """The list over its filter: what is typed in one narrows the other."""
+
+    def compose(self) -> ComposeResult:
+        yield ModelFilter(id="filter")
+        yield ModelList(id="models")
+
+    @on(Input.Changed, "#filter")
+    def _narrow(self, event: Input.Changed) -> None:
+        models = self.query_one(ModelList)
+        # In its own turn: what a child says in its parent's never gets beyond the parent.
+        models.call_next(models.narrow, event.value)
+
+    @on(ModelFilter.Left)
+    @on(Input.Submitted, "#filter")
+    def _filtered(self) -> None:
+        self.query_one(ModelList).focus()
+
+    def find(self) -> None:
+        """Where the filter is typed."""
+        self.query_one(ModelFilter).focus()
 
 
 def matching(entries: Sequence[ModelEntry], typed: str) -> list[ModelEntry]:

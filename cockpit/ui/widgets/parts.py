@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from cockpit.core import format as fmt
 from cockpit.ui.spans import Line, Role, line, width_of
 from cockpit.ui.view import Forecast
 
 # Told apart by their pattern, and by colour where there is any.
 PATTERNS = "█▒░▓▚═┄·"
+# Of the budget: parts that together take less are drawn for themselves.
+SEEN_SHARE = 0.1
 COLOURS: tuple[Role, ...] = ("train", "valid", "label")
 
 Part = tuple[str, int, str, Role]
@@ -23,17 +27,25 @@ def largest_first(forecast: Forecast) -> list[Part]:
 
 
 def parts_bar(forecast: Forecast, width: int) -> Line:
-    """The parts side by side, each as wide as its share; what is under half a cell is left out."""
+    """The parts side by side, each as wide as its share; what is under half a cell is left out.
+
+    Against the budget, which a ``│`` marks, unless the parts would be too narrow to be seen.
+    """
     parts = largest_first(forecast)
     total = sum(size for _, size, _, _ in parts)
-    pieces: list[tuple[str, Role]] = []
-    before = drawn = 0
+    budget = forecast.budget_bytes
+    shown = budget is not None and total >= SEEN_SHARE * budget
+    scale = max(total, budget) if shown and budget is not None else total
+    cells: list[tuple[str, Role]] = []
+    before = 0
     for _, size, pattern, role in parts:
         before += size
-        end = round(before / total * width)
-        pieces.append((pattern * (end - drawn), role))
-        drawn = end
-    return line(*pieces)
+        cells += [(pattern, role)] * (round(before / scale * width) - len(cells))
+    cells += [("─", "rest")] * (width - len(cells))
+    if shown and budget is not None and width:
+        cells[max(0, round(budget / scale * width) - 1)] = ("│", "strong")
+    runs = groupby(cells, lambda cell: cell[1])
+    return line(*(("".join(cell for cell, _ in run), role) for role, run in runs))
 
 
 def parts_legend(forecast: Forecast, width: int) -> Line:
