@@ -26,6 +26,7 @@ from cockpit.check.stages import (
     packing_of,
 )
 from cockpit.core.format import gigabytes
+from cockpit.results import kept
 from cockpit.system.home import home
 from cockpit.system.run_dir import RunDir
 from cockpit.system.sensors import read_memory
@@ -201,9 +202,7 @@ class _Walk:
 
     def _reload(self) -> str:
         found = self._ask("reload", folder=self.scratch / "fused")
-        words = f"keeps {found['kept']:.0%} of what was learned"
-        packed = found["packed"] and found["kept"] < 0.9
-        return f"{words}: packing it again loses the rest" if packed else words
+        return kept.in_words(found["kept"], packed=found["packed"])
 
     def _generate(self) -> str:
         found = self._ask("generate", folder=self.scratch / "fused")
@@ -220,7 +219,7 @@ class _Walk:
         found = self._ask("reload", folder=self.scratch / "unpacked")
         if found["packed"]:
             raise StageError("some weights are still packed")
-        return f"keeps {found['kept']:.0%} of what was learned"
+        return kept.in_words(found["kept"], packed=False)
 
     def _export(self) -> str:
         packed = self.candidate.packing != UNPACKED

@@ -13,7 +13,7 @@ from mlx_lm import utils as mlx_lm_utils
 from mlx_lm.generate import stream_generate
 
 from cockpit.errors import CockpitError
-from cockpit.results import gguf, gguf_family
+from cockpit.results import gguf, gguf_family, verify
 from cockpit.trainer.loading import casts_to_float32
 
 PROMPT = "What does a cow say in the morning, and what does the dog answer it then?"
@@ -64,12 +64,9 @@ class Subject:
         """Loads a fused model and measures the share of the learned change that is in it."""
         answers = _answers(*_load(fused))
         assert self._base is not None and self._tuned is not None
-        learned = mx.linalg.norm(self._tuned - self._base, axis=-1)
-        off = mx.linalg.norm(self._tuned - answers, axis=-1)
-        if not mx.all(learned > 0).item():
+        kept = verify.share_kept(self._base, self._tuned, answers)
+        if kept is None:
             raise CockpitError("The adapter changes nothing", "tuned and base answer the same")
-        ratios = mx.sort(off / learned)
-        kept = 1 - float(ratios[ratios.size // 2].item())
         packed = any(name.endswith(".scales") for name in _tensor_names(fused))
         if kept < _LEAST_KEPT and not packed:
             raise CockpitError(

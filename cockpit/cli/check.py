@@ -15,6 +15,7 @@ from cockpit.check.stages import UNPACKED, Outcome, Report, packing_of
 from cockpit.cli import output
 from cockpit.core.format import plain
 from cockpit.errors import CockpitError
+from cockpit.results.kept import LOST
 from cockpit.system import mlx_lm_types, models
 from cockpit.system.home import home
 
@@ -130,6 +131,8 @@ def _show(reports: list[Report], *, as_json: bool) -> None:
             _show_stage(outcome)
         print(plain(f"  {report.word}\n"))
     print(plain(f"mlx {first.mlx}, mlx-lm {first.mlx_lm}, {first.device}; kept in {store.path()}"))
+    if any(LOST in outcome.detail for report in reports for outcome in report.stages):
+        print("Packed weights: fuse with --dequantize, or use the adapter with --adapter-path.")
     if first.weights == "twin":
         print("A twin tells whether it works, not how well, nor whether it fits in memory.")
 

@@ -60,7 +60,7 @@ def _verdict(report: Report) -> str:
 
 
 def _number(n: int, name: str) -> str:
-    return f"{n} {name}" if n == 1 else f"{n} {name}s"
+    return f"{n:,} {name}" if n == 1 else f"{n:,} {name}s"
 
 
 def _print_splits(report: Report) -> None:
@@ -100,8 +100,9 @@ def _print_lengths(report: Report) -> None:
     if batching := report.batching:
         print(
             f"\nbatch_size {batching.batch_size}, max_seq_length {batching.max_seq_length:,}: "
-            f"{batching.iterations_per_epoch:,} iterations an epoch "
-            f"({batching.updates_per_epoch:,} updates), {_share(batching.padding_share)} padding"
+            f"{_number(batching.iterations_per_epoch, 'iteration')} an epoch "
+            f"({_number(batching.updates_per_epoch, 'update')}), "
+            f"{_share(batching.padding_share)} padding"
         )
 
 
@@ -130,7 +131,8 @@ def histogram(report: Report) -> str:
     plotext.title("training examples by tokens" + ("" if report.model else " (estimated)"))
     places = list(range(1, len(bins) + 1, max(1, -(-len(bins) // (width // 10)))))
     plotext.xticks(places, [_label(bins[place - 1]) for place in places])
-    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    bare = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    coloured = sys.stdout.isatty() and not bare
     if not coloured:
         plotext.theme("clear")
     drawing = str(plotext.build()).rstrip()

@@ -9,7 +9,8 @@ from typing import Any
 
 from cockpit.cli import output, working
 from cockpit.core.format import gigabytes, plain
-from cockpit.results import gguf_family
+from cockpit.core.quantization import parse_quantization
+from cockpit.results import gguf_family, kept
 from cockpit.results.choice import Choice
 from cockpit.results.fused_folder import FusedFolder
 from cockpit.system.model_files import ModelFiles
@@ -21,7 +22,11 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--force", action="store_true", help="Replace a folder that was fused before."
     )
-    command.add_argument("--dequantize", action="store_true", help="Unpack quantized weights.")
+    command.add_argument(
+        "--dequantize",
+        action="store_true",
+        help="Unpack quantized weights: larger, and keeps more of what was learned.",
+    )
     command.add_argument("--gguf", action="store_true", help="Also write a GGUF, in float16.")
 
 
@@ -32,6 +37,7 @@ def fuse(arguments: argparse.Namespace) -> int:
     if arguments.gguf:
         config = ModelFiles.scan(found.model).config()
         gguf_family.check(config, found.model, dequantize=arguments.dequantize)
+    warn_of_packing(found.model, dequantize=arguments.dequantize)
     request = working.request_of(
         found,
         arguments,
@@ -46,6 +52,21 @@ def fuse(arguments: argparse.Namespace) -> int:
     else:
         _print(document)
     return 0
+
+
+def warn_of_packing(model: Path, *, dequantize: bool) -> None:
+    """Before gigabytes are written: packing rounds the weights, and training moved them little."""
+    config = ModelFiles.scan(model).config()
+    packing = parse_quantization(config, config.get("text_config") or {})
+    if packing is None or dequantize:
+        return
+    larger = 16 / packing.bits_per_weight
+    output.say(
+        f"The model is packed in {packing.bits} bits. What is fused is packed again, and that "
+        "loses a part of what was learned; how much is measured at the end. --dequantize only "
+        f"rounds to 16 bits, in about {larger:.1f} times the size; --adapter-path without "
+        "fusing loses nothing."
+    )
 
 
 def _output(arguments: argparse.Namespace, found: Choice) -> Path:
@@ -66,6 +87,7 @@ def _print(document: dict[str, Any]) -> None:
             f"{check['adapter_divergence']:.2g}), same choice {check['same_choice']:.0%} of "
             f"{check['tokens']} positions",
         ),
+        ("learned", kept.in_words(check["kept"], packed=check["tolerance"] is None)),
     ]
     if made := document["gguf"]:
         checked = " and ".join(made["checked_by"])

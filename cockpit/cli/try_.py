@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import math
 
 from cockpit.cli import output, working
 from cockpit.errors import CockpitError
+from cockpit.results import settings
 from cockpit.results.messages import Result
+from cockpit.results.settings import Settings
 
-MAX_TOKENS = 128
+_USUAL = Settings()
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
     working.add_flags(command)
     command.add_argument("prompts", metavar="PROMPT", nargs="*", help="Texts to answer.")
     command.add_argument(
-        "--max-tokens", metavar="N", default=str(MAX_TOKENS), help=f"Longest answer [{MAX_TOKENS}]."
+        "--max-tokens",
+        metavar="N",
+        default=str(_USUAL.max_tokens),
+        help=f"Longest answer [{_USUAL.max_tokens}].",
     )
     command.add_argument(
         "--temperature", metavar="T", default="0", help="0 takes the likeliest token [0]."
@@ -27,8 +31,8 @@ def try_run(arguments: argparse.Namespace) -> int:
     prompts = [_checked(prompt) for prompt in arguments.prompts]
     fields = {
         "prompts": prompts,
-        "max_tokens": _max_tokens(arguments.max_tokens),
-        "temperature": _temperature(arguments.temperature),
+        "max_tokens": settings.max_tokens(arguments.max_tokens, "--max-tokens"),
+        "temperature": settings.temperature(arguments.temperature, "--temperature"),
     }
     found = working.chosen(arguments, whole_examples=False)
     request = working.request_of(found, arguments, **fields)
@@ -53,24 +57,3 @@ def _checked(prompt: str) -> str:
         raise CockpitError("There is no prompt", "PROMPT is empty", "Give some text to answer.")
     # What the terminal sent that is no UTF-8 is no text for a tokenizer.
     return prompt.encode("utf-8", "replace").decode()
-
-
-def _max_tokens(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 8 else 0
-    if number < 1:
-        raise CockpitError(
-            "--max-tokens must be a whole number, 1 or more", f"got {text!r}", "Try: 200"
-        )
-    return number
-
-
-def _temperature(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value >= 0):
-        raise CockpitError(
-            "--temperature must be a number, 0 or more", f"got {text!r}", "0 takes the likeliest."
-        )
-    return value

@@ -85,6 +85,8 @@ class _Examination:
         self._handed: tuple[list[tuple[int, Example]], Future[list[Encoded]]] | None = None
         self._counter = ThreadPoolExecutor(1, "tokens")
         self._shown: RenderedExample | None = None
+        # Whether the file as a whole was found to need it.
+        self._to_convert = False
 
     def run(self, progress: Progress) -> Report:
         sources = find_sources(self._where, self._tally)
@@ -104,6 +106,7 @@ class _Examination:
 
     def _read(self, source: Source, split: _Split, reader: Reader) -> None:
         form: str | None = None
+        self._to_convert = self._tally.count("needs-conversion", source.path) > 0
         for line, row in reader.rows(source):
             split.examples += 1
             looked = None
@@ -131,7 +134,7 @@ class _Examination:
             self._note(source, Fault("unknown-format", _keys_of(row)), line)
         elif first is not None and form != first:
             self._note(source, Fault("mixed-formats", f"{form} after {first}"), line)
-        elif not forms.is_own(form):
+        elif not forms.is_own(form) and not self._to_convert:
             self._note(source, Fault("needs-conversion", f"{form} layout"), line)
         return form
 

@@ -21,7 +21,13 @@ from cockpit.results.messages import Failed, Message, Result, encode
 from cockpit.trainer import blas
 
 LOOK_SECONDS = 1.0
-JOBS = ("evaluate", "answer", "fuse")
+# The module of each.
+JOBS = {
+    "evaluate": "evaluate",
+    "answer": "answer",
+    "converse": "conversation",
+    "fuse": "fuse",
+}
 
 
 class _Ended(BaseException):
@@ -44,7 +50,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 2 or arguments[0] not in JOBS:
         print("usage: python -m cockpit.results JOB REQUEST", file=sys.stderr)
         return 2
-    job, request = arguments[0], json.loads(arguments[1])
+    job, request = JOBS[arguments[0]], json.loads(arguments[1])
     say = Mouth()
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

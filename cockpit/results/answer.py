@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
@@ -20,6 +21,19 @@ from cockpit.trainer.failures import brief
 from cockpit.trainer.inference import inference
 
 SIDES: tuple[Side, ...] = ("base", "tuned")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How tokens are chosen: the settings of a request, and the seed of the random numbers."""
+
+    max_tokens: int
+    temperature: float
+    seed: int
+
+    @classmethod
+    def of(cls, request: dict[str, Any], seed: int) -> Drawing:
+        return cls(request["max_tokens"], request["temperature"], seed)
 
 
 def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -39,8 +53,9 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
             f'Give one: cockpit try {choice.run.name} "Who are you?"',
         )
     tokens = [encode(model, prompt) for prompt in asked]
+    drawing = Drawing.of(request, seed=choice.plan.seed)
     answers = [
-        {"prompt": prompt.text} | _answers(model, number, prompt, encoded, request, say)
+        {"prompt": prompt.text} | both(model, number, prompt, encoded, drawing, say)
         for number, (prompt, encoded) in enumerate(zip(asked, tokens, strict=True))
     ]
     return {
@@ -55,20 +70,22 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     }
 
 
-def _answers(
+def both(
     model: Adapted,
     number: int,
     prompt: Prompt,
     tokens: list[int],
-    request: dict[str, Any],
+    drawing: Drawing,
     say: Say,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
+    """The two answers with their counts, told as they come, as far as ``stopped`` lets them."""
     found: dict[str, Any] = {}
     for side in SIDES:
         say(Asked(number, prompt.text, side))
         start = time.perf_counter()
         text, count = "", 0
-        for piece, count in _generate(model, side, tokens, request):  # noqa: B007
+        for piece, count in _generate(model, side, tokens, drawing, stopped):  # noqa: B007
             if piece:
                 say(Piece(piece))
                 text += piece
@@ -78,23 +95,31 @@ def _answers(
 
 
 def _generate(
-    model: Adapted, side: Side, tokens: list[int], request: dict[str, Any]
+    model: Adapted,
+    side: Side,
+    tokens: list[int],
+    drawing: Drawing,
+    stopped: Callable[[], bool],
 ) -> Iterator[tuple[str, int]]:
     """Pieces of text and how many tokens there are so far.
 
     Both sides draw the same random numbers, so that what differs is the model.
     """
+    if stopped():
+        return
     net = model.use(side)
     with inference(net):
-        mx.random.seed(model.choice.plan.seed)
+        mx.random.seed(drawing.seed)
         for response in stream_generate(
             net,
             model.tokenizer,
             tokens,
-            max_tokens=request["max_tokens"],
-            sampler=make_sampler(temp=request["temperature"]),
+            max_tokens=drawing.max_tokens,
+            sampler=make_sampler(temp=drawing.temperature),
         ):
             yield response.text, response.generation_tokens
+            if stopped():
+                break
     mx.clear_cache()
 
 

@@ -21,7 +21,7 @@ from cockpit.errors import CockpitError
 from cockpit.results.messages import Failed, Message, Result, decode
 from cockpit.system.process import signal_name
 
-Job = Literal["evaluate", "answer", "fuse"]
+Job = Literal["evaluate", "answer", "converse", "fuse"]
 
 END_SECONDS = 5.0
 LOG_BYTES = 16 * 1024
@@ -43,7 +43,7 @@ class Child:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [*command, job, json.dumps(request)],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if job == "converse" else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
@@ -56,16 +56,30 @@ class Child:
 
     def __exit__(self, *_: object) -> None:
         self.end()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
         self._log.close()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    def tell(self, fields: dict[str, Any]) -> None:
+        """One line for a child that converses. ``messages`` says why if it is gone."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):
+            self._process.stdin.write(json.dumps(fields) + "\n")
+            self._process.stdin.flush()
+
     def messages(self) -> Iterator[Message]:
         """What it says until it is done; raises the CockpitError that it failed with.
 
-        A child that ``end`` ended just says no more.
+        A child that ``end`` or ``kill`` ended just says no more.
         """
         assert self._process.stdout is not None
         done = False
@@ -75,7 +89,7 @@ class Child:
                 raise message.error()
             if message is not None:
                 yield message
-            done = done or isinstance(message, Result)
+            done = isinstance(message, Result)
         code = self._process.wait()
         if not (done or self._ended):
             raise self._died(code)
@@ -90,6 +104,12 @@ class Child:
             except subprocess.TimeoutExpired:
                 self._signal(signal.SIGKILL)
                 self._process.wait()
+
+    def kill(self) -> None:
+        """Ends a child at once that writes nothing; whoever hears its messages waits for it."""
+        self._ended = True
+        if self.runs:
+            self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

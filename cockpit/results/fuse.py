@@ -17,7 +17,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm import utils as mlx_lm_utils
 
 from cockpit.errors import CockpitError
-from cockpit.results import adapted, answer, gguf_family, model_card, prompts, verify
+from cockpit.results import adapted, answer, gguf_family, kept, model_card, prompts, verify
 from cockpit.results.adapted import Adapted, Say
 from cockpit.results.choice import Choice
 from cockpit.results.fused_folder import MARKER, FusedFolder, unwritable
@@ -199,10 +199,10 @@ def _reload(
 def _doubts(check: Comparison) -> list[str]:
     if not check.spoiled:
         return []
+    assert check.kept is not None
     return [
-        f"Packing the weights again moved the answers by {check.divergence:.3g} nats, training "
-        f"by {check.adapter_divergence:.3g}: much of what was learned may be gone. "
-        "--dequantize keeps it."
+        f"Packing the weights again lost {kept.percent(1 - check.kept)} of what was learned. "
+        "--dequantize keeps more."
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -17,6 +18,16 @@ class Progress:
 
     text: str
     warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A conversation may begin, with the model after ``update``."""
+
+    update: int
+    is_best: bool
+    dtype: str
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +48,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The document that the job was for; the last message of a child that succeeded."""
+    """The document that the job was for, the last message of a child that succeeded.
+
+    In a conversation there is one for each question too.
+    """
 
     document: dict[str, Any]
 
@@ -59,9 +73,10 @@ class Failed:
         return CockpitError(self.title, self.message, self.remedy, exit_code=self.exit_code)
 
 
-Message = Progress | Asked | Piece | Result | Failed
+Message = Progress | Ready | Asked | Piece | Result | Failed
 _KINDS: dict[str, type[Message]] = {
     "progress": Progress,
+    "ready": Ready,
     "asked": Asked,
     "piece": Piece,
     "result": Result,

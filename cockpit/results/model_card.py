@@ -14,6 +14,7 @@ import tomli_w
 from cockpit.core.format import gigabytes, loss, plain
 from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RunState
+from cockpit.results import kept
 from cockpit.results.choice import Choice
 
 ROWS = 12
@@ -114,6 +115,7 @@ def _check_rows(check: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Divergence from the adapted model, nats", f"{check['divergence']:.3g}"
     yield "Divergence of the base from it, nats", f"{check['adapter_divergence']:.3g}"
     yield "Same likeliest token", f"{check['same_choice']:.1%}"
+    yield "Kept of what was learned, as the logits tell", kept.percent(check["kept"])
 
 
 def _table(headers: Sequence[str], rows: Any) -> Iterator[str]:

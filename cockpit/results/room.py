@@ -56,7 +56,8 @@ def check(choice: Choice, training: list[Training], *, whole_examples: bool) -> 
         "A run is training, and this may take the memory from it",
         f"{first.run.name} trains; this needs {gigabytes(needed)}, and {gigabytes(room)} are free"
         + (f" once it has grown by the {gigabytes(grows)} that it still may" if grows else ""),
-        "Wait until it has ended, or stop it and resume it later. --anyway does it all the same.",
+        "Wait until it has ended, or stop it and resume it later. On the command line --anyway "
+        "does it all the same.",
     )
 
 

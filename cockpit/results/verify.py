@@ -8,6 +8,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from cockpit.results import kept
+
 Logits = list[mx.array]
 
 # Mean divergence in nats that rounding the weights to a type may bring.
@@ -21,8 +23,9 @@ class Comparison:
 
     ``divergence`` is the mean Kullback-Leibler divergence in nats of the fused model's next-token
     distribution from the adapted model's; ``adapter_divergence`` is the base's, which is how
-    much there was to keep. ``tolerance`` is None where weights were packed again, which
-    always changes something.
+    much there was to keep. ``kept`` is the share of what was learned that is still there, None
+    if nothing was. ``tolerance`` is None where weights were packed again, which always changes
+    something.
     """
 
     tokens: int
@@ -30,6 +33,7 @@ class Comparison:
     divergence: float
     adapter_divergence: float
     same_choice: float
+    kept: float | None
     tolerance: float | None
 
     @property
@@ -38,8 +42,8 @@ class Comparison:
 
     @property
     def spoiled(self) -> bool:
-        """Whether packing changed more than half as much as training did."""
-        return self.tolerance is None and 2 * self.divergence > self.adapter_divergence
+        """Whether packing lost much of what was learned."""
+        return self.tolerance is None and self.kept is not None and self.kept < kept.WELL
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
@@ -64,8 +68,24 @@ def compare(adapted: Logits, fused: Logits, base: Logits, dtype: str | None) -> 
         divergence=_divergence(wanted, got),
         adapter_divergence=_divergence(wanted, before),
         same_choice=same.astype(mx.float32).mean().item(),
+        kept=share_kept(before, wanted, got),
         tolerance=None if dtype is None else TOLERANCE.get(dtype, TOLERANCE["bfloat16"]),
     )
+
+
+def share_kept(base: mx.array, tuned: mx.array, fused: mx.array) -> float | None:
+    """1 less how far the fused logits are off, as a share of how far training moved them.
+
+    The median over all positions that training moved; None if there are none.
+    """
+    learned = mx.linalg.norm(tuned - base, axis=-1).flatten()
+    off = mx.linalg.norm(tuned - fused, axis=-1).flatten()
+    moved = int((learned > 0).sum().item())
+    if not moved:
+        return None
+    # What was not moved sorts last.
+    ratios = mx.sort(mx.where(learned > 0, off / mx.maximum(learned, 1e-30), mx.inf))
+    return 1 - float(ratios[moved // 2].item())
 
 
 def _divergence(of: mx.array, from_: mx.array) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cockpit.cli import fuse
 from tests.cli.conftest import Cockpit
 from tests.cli.results_run import finished_run, refused
 
@@ -39,6 +40,7 @@ def test_it_is_a_model_like_any_other(cockpit: Cockpit, tmp_path: Path) -> None:
     assert told.code == 0, told.err
     (folder,) = tmp_path.glob("*-fused")
     assert "read back by mlx" in told.out and str(folder) in told.err
+    assert "keeps 100% of what was learned" in told.out and "packed" not in told.err
     marker = json.loads((folder / "cockpit_fuse.json").read_text())
     assert (folder / marker["gguf"]["path"]).stat().st_size == marker["gguf"]["size_bytes"]
 
@@ -73,3 +75,17 @@ def test_what_is_not_to_be_replaced_is_not(cockpit: Cockpit, home: Path, tmp_pat
     refused(cockpit("fuse", "small", "--output", home, "--force"), "the run itself")
     refused(cockpit("fuse", "small", "--checkpoint", "9"), "none after update 9")
     assert (mine / "thesis.txt").read_text() == "years"
+
+
+@pytest.mark.parametrize(("bits", "dequantize"), [(4, False), (4, True), (None, False)])
+def test_that_packing_again_loses_something_is_said_before(
+    bits: int | None, dequantize: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packing = {"quantization": {"group_size": 64, "bits": bits}} if bits else {}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"} | packing))
+    fuse.warn_of_packing(tmp_path, dequantize=dequantize)
+    said = capsys.readouterr().err
+    if bits and not dequantize:
+        assert "packed in 4 bits" in said and "--dequantize" in said and "3.6 times" in said
+    else:
+        assert not said

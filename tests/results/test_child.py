@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from cockpit.errors import CockpitError
-from cockpit.results import messages
+from cockpit.results import messages, prompts
 from cockpit.results.child import Child
-from cockpit.results.messages import Asked, Failed, Piece, Progress, Result
+from cockpit.results.messages import Asked, Failed, Piece, Progress, Ready, Result
 from cockpit.system import process
 from cockpit.system.run_dir import RunDir
 
@@ -48,6 +48,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
     "message",
     [
         Progress("loading", warning=True),
+        Ready(4, True, "float32", ["passed over"]),
         Asked(1, "a\nb", "tuned"),
         Piece("\x1b[31m\u2028"),
         Result({"loss": 1.5}),
@@ -75,6 +76,34 @@ def test_a_child_that_is_ended_says_no_more(answering: Any) -> None:
     child.end()
     list(said)
     assert process.identity(child.pid) is None
+
+
+def test_a_conversation_answers_one_question_after_the_other(trained: RunDir) -> None:
+    """As ``answer`` does, from one process; a stop ends what was asked before it alone."""
+    drawing = {"max_tokens": 12, "temperature": 1.0}
+    (first,) = prompts.of(trained.plan(), [])
+    with Child("answer", {"run": str(trained.path), "prompts": [first.text], **drawing}) as child:
+        wanted = last_result(child)["answers"][0]
+    with Child("converse", {"run": str(trained.path), "checkpoint": None}) as child:
+        said = child.messages()
+        child.tell({"prompt": first.text, **drawing})
+        assert any(isinstance(m, Ready) and m.update == 8 for m in said)
+        found = next(m.document for m in said if isinstance(m, Result))
+        for side in ("base", "tuned"):
+            assert found[side]["text"] == wanted[side]["text"]
+
+        child.tell({"prompt": first.text, **drawing, "max_tokens": 1_000_000})
+        assert any(isinstance(m, Piece) for m in said)
+        child.tell({"stop": True})
+        child.tell({"prompt": "Who?", **drawing, "temperature": 0.0})
+        stopped = next(m.document for m in said if isinstance(m, Result))
+        answered = next(m.document for m in said if isinstance(m, Result))
+        assert stopped["stopped"] and not answered["stopped"]
+        assert (answered["prompt"], answered["tuned"]["tokens"] > 0) == ("Who?", True)
+
+
+def last_result(child: Child) -> dict[str, Any]:
+    return [m for m in child.messages() if isinstance(m, Result)][-1].document
 
 
 def test_a_child_ends_with_its_parent(trained: RunDir) -> None:

@@ -15,6 +15,7 @@ from cockpit.embedded import nano_path
 from cockpit.errors import CockpitError
 from cockpit.results import fuse, fused_folder, verify
 from cockpit.results.fused_folder import MARKER, FusedFolder
+from cockpit.results.kept import in_words
 from cockpit.system.run_dir import RunDir
 from tests.results.conftest import Said, Train, logits, stored
 
@@ -63,12 +64,13 @@ def test_a_packed_model_stays_packed_and_the_loss_by_it_is_told(
     assert packed["dtype"] == "4-bit"
     config = json.loads((tmp_path / "packed-fused" / "config.json").read_text())
     assert config["quantization"] == {"group_size": 32, "bits": 4}
-    assert packed["check"]["tolerance"] is None
+    assert packed["check"]["tolerance"] is None and 0.5 < packed["check"]["kept"] < 0.99
 
     whole = fused(run, tmp_path / "whole", dequantize=True)
     assert whole["dtype"] == "float32" and whole["size_bytes"] > 3 * packed["size_bytes"]
     assert "quantization" not in json.loads((tmp_path / "whole" / "config.json").read_text())
     assert whole["check"]["divergence"] < 1e-6 < packed["check"]["divergence"]
+    assert whole["check"]["kept"] > 0.999 and not whole["notes"]
 
 
 def test_half_precision_is_kept_and_compared_as_such(train: Train, tmp_path: Path) -> None:
@@ -87,7 +89,17 @@ def test_packing_that_undoes_the_training_is_told() -> None:
     assert "--dequantize" in fuse._doubts(undone)[0]
     kept = verify.compare([tuned], [tuned], [base], None)
     assert not kept.spoiled and kept.divergence == 0.0
+    assert (undone.kept, kept.kept) == (0.0, 1.0)
+    half = verify.compare([tuned], [(base + tuned) / 2], [base], None)
+    assert half.spoiled and half.kept == pytest.approx(0.5)
     assert not verify.compare([tuned], [base], [base], "float32").passed
+    untrained = verify.compare([base], [base], [base], None)
+    assert untrained.kept is None and not untrained.spoiled and not fuse._doubts(untrained)
+    assert "nothing to keep" in in_words(None, packed=True)
+    assert in_words(0.86, packed=True) == "keeps 86% of what was learned: packing it again " + (
+        "loses the rest"
+    )
+    assert in_words(-0.1, packed=False) == "keeps 0% of what was learned"
 
 
 def test_a_fused_model_that_answers_otherwise_is_not_kept(
