@@ -46,7 +46,8 @@ def overlaid(curves: Sequence[tuple[str, Sequence[tuple[int, float]]]]) -> str |
 def _drawn(plotext: Any) -> str:
     plotext.xlabel("update")
     plotext.title("loss")
-    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    bare = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    coloured = sys.stdout.isatty() and not bare
     if not coloured:
         plotext.theme("clear")
     drawing = str(plotext.build())

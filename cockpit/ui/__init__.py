@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Literal, NoReturn
 
-from cockpit.ui import environment
+from cockpit.ui import environment, lost_terminal
 
 if TYPE_CHECKING:
     from cockpit.core.plan import RunPlan
@@ -21,6 +21,7 @@ def run(
     interface itself failed, of which the details are then in a log.
     """
     surroundings = environment.prepare()
+    lost_terminal.end_with_the_terminal()
     from cockpit.ui.app import CockpitApp
 
     app = CockpitApp(start, choose_defaults, surroundings)

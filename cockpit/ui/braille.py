@@ -26,6 +26,7 @@ class Envelope:
         self.start = start
         self.end = end
         self.dots = dots
+        self._scale = (dots - 1) / max(1, end - start)
         self._taken = 0
         self._last: Point | None = None
         self._columns: dict[int, tuple[float, float]] = {}
@@ -35,18 +36,21 @@ class Envelope:
         if self._taken > len(points) or (self._taken and points[self._taken - 1] != self._last):
             self._taken = 0
             self._columns.clear()
+        # The loop is what a zoom into a long run waits for: no call of ``column`` in it.
+        start, end, columns = self.start, self.end, self._columns
+        scale = self._scale
         for x, y in points[self._taken :]:
-            if math.isfinite(y) and self.start <= x <= self.end:
-                column = self.column(x)
-                low, high = self._columns.get(column, (y, y))
-                self._columns[column] = (min(low, y), max(high, y))
+            if start <= x <= end and math.isfinite(y):
+                column = int((x - start) * scale + 0.5)
+                low, high = columns.get(column, (y, y))
+                if y <= low or y >= high:
+                    columns[column] = (min(low, y), max(high, y))
         self._taken = len(points)
         self._last = points[-1] if points else None
 
     def column(self, x: float) -> int:
         """The column of dots in which update ``x`` falls."""
-        share = (x - self.start) / (self.end - self.start)
-        return max(0, min(self.dots - 1, int(share * (self.dots - 1) + 0.5)))
+        return max(0, min(self.dots - 1, int((x - self.start) * self._scale + 0.5)))
 
     def columns(self) -> list[tuple[int, float, float]]:
         """(column, lowest, highest), left to right."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from cockpit.core import format as fmt
 from cockpit.core.run_state import RunState
@@ -44,6 +44,21 @@ def marks_of(state: RunState, start: int, end: int) -> Marks:
             if start <= told.recovery.from_update <= end
         ),
     )
+
+
+def thinned(marks: Marks, column: Callable[[int], int]) -> Marks:
+    """Of the marks in one ``column`` those that tell the rest: of a long run, hundreds share it."""
+    low: dict[int, tuple[int, float]] = {}
+    high: dict[int, tuple[int, float]] = {}
+    for point in marks.validations:
+        place = column(point[0])
+        if place not in low or point[1] < low[place][1]:
+            low[place] = point
+        if place not in high or point[1] > high[place][1]:
+            high[place] = point
+    saved = {column(update): update for update in marks.checkpoints}
+    ends = sorted({*low.values(), *high.values()})
+    return replace(marks, validations=tuple(ends), checkpoints=tuple(saved.values()))
 
 
 def plot_lines(

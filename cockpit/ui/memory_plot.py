@@ -88,7 +88,7 @@ def time_axis(shown: TimeWindow, columns: int) -> list[Line]:
             room = first + len(text) + 2
     return [
         line((" " * (LABEL_WIDTH + 1) + "└", "rule"), *joined(rule)),
-        line((f"{'time':>{LABEL_WIDTH}} ", "rule"), ("".join(labels), "label")),
+        line((f"{'time':>{LABEL_WIDTH}} ", "label"), ("".join(labels), "label")),
     ]
 
 

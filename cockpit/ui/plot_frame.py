@@ -97,5 +97,5 @@ def x_axis(
         rule[cell] = ("┼" if both else character, role)
     return [
         line((" " * (LABEL_WIDTH + 1) + "└", "rule"), *joined(rule)),
-        line((f"{'update':>{LABEL_WIDTH}} ", "rule"), ("".join(labels), "label")),
+        line((f"{'update':>{LABEL_WIDTH}} ", "label"), ("".join(labels), "label")),
     ]

@@ -18,6 +18,8 @@ from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RunState
 from cockpit.core.samples import MemorySample
 
+_SIZES = ("peak_bytes", "low_bytes", "high_bytes", "footprint_bytes", "budget_bytes")
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
@@ -26,21 +28,23 @@ class Forecast:
     peak_bytes: int | None = None
     low_bytes: int | None = None
     high_bytes: int | None = None
+    footprint_bytes: int | None = None
     budget_bytes: int | None = None
     method: str = ""
     parts: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = ()
     unvalidated: bool = False
 
+    @property
+    def needed_bytes(self) -> int | None:
+        """What a budget is compared with: the whole process, or the peak where that is all."""
+        return self.peak_bytes if self.footprint_bytes is None else self.footprint_bytes
+
     @classmethod
     def from_document(cls, document: dict[str, Any] | None) -> Forecast:
         """Reads forecast.json; a field of the wrong kind is taken as unknown."""
         fields = document or {}
-        sizes = {
-            name: fields[name]
-            for name in ("peak_bytes", "low_bytes", "high_bytes", "budget_bytes")
-            if isinstance(fields.get(name), int)
-        }
+        sizes = {name: fields[name] for name in _SIZES if isinstance(fields.get(name), int)}
         parts = fields.get("parts")
         named = parts.items() if isinstance(parts, dict) else ()
         notes = fields.get("notes")

@@ -28,9 +28,9 @@ def test_at_the_machine_nothing_is_changed() -> None:
 
 
 def test_what_the_person_set_wins() -> None:
-    environ = {**OVER_SSH, "TEXTUAL_FPS": "30", "COCKPIT_MOUSE": "1"}
+    environ = {**OVER_SSH, "TEXTUAL_FPS": "15", "COCKPIT_MOUSE": "1"}
     assert prepare(environ).mouse
-    assert environ["TEXTUAL_FPS"] == "30"
+    assert environ["TEXTUAL_FPS"] == "15"
     assert not look({**OVER_SSH, "COCKPIT_REMOTE": "0"}).remote
 
 
@@ -44,7 +44,7 @@ def test_textual_reads_what_was_prepared() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], env=OVER_SSH, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["10", "none", "False"]
+    assert done.stdout.split() == ["30", "none", "False"]
 
 
 def test_the_first_paint_needs_nothing_slow() -> None:

@@ -282,12 +282,15 @@ async def test_the_morning_tells_the_story_of_the_night() -> None:
         cause="The kernel killed the trainer: out of memory",
     )  # fmt: skip
     jsonl.append(run.supervisor_events, ev.Recovered(attempt=2, recovery=recovery).line())
+    measured = recovery.model_copy(update={"slowdown": 1.31})
+    jsonl.append(run.supervisor_events, ev.Recovered(attempt=2, recovery=measured).line())
     async with opened(run, size=(120, 40)) as pilot:
         await until_shown(pilot, "went on after running out of memory 1 time", "l tells the story")
         await pilot.press("l", "l", "l")
         await until_shown(
             pilot, "[Story]", "attempt 2", "Smaller micro-batches: 8 x 1 -> 4 x 2", "by itself",
             "from update 100, 23 updates made again", "4.10 GB of 5.00 GB", "The kernel killed",
+            "cost: a token takes 1.31 times as long as before, measured",
         )  # fmt: skip
 
 

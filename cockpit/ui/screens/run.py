@@ -60,7 +60,8 @@ class RunScreen(ChartScreen):
         Binding("s", "stop", "Stop", tooltip="Checkpoint and stop; again to insist"),
         Binding("c", "checkpoint", "Checkpoint", tooltip="Write a checkpoint now"),
         Binding("v", "validate", "Validate", tooltip="Measure the validation loss now"),
-        Binding("t", "sample", "Try", tooltip="Answer the sample prompts with today's weights"),
+        Binding("t", "sample", "Sample", tooltip="Answer the sample prompts with today's weights"),
+        Binding("T,t", "try_out", "Try", tooltip="Base and tuned model side by side"),
         Binding("l", "turn", "Log/samples", tooltip="Log, samples, notes, story"),
         Binding("a", "act", "Act on it", tooltip="Do what is advised, after a question"),
         Binding("e", "explain", "Explain", tooltip="What is wrong or how it ended, in full"),
@@ -227,6 +228,11 @@ class RunScreen(ChartScreen):
 
     def resumed(self, run: RunDir) -> None:
         self.cockpit.say("Resumed: the next attempt starts.")
+
+    def action_try_out(self) -> None:
+        from cockpit.ui.screens.try_ import TryScreen
+
+        self.app.switch_screen(TryScreen(self.run, from_run=True))
 
     def action_turn(self) -> None:
         self.query_one(Journal).turn()

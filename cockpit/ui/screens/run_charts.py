@@ -55,14 +55,18 @@ class ChartScreen(CockpitScreen):
             return True
         if action not in ON_THE_CURVE:
             return None
-        if self.has_class("-memory") or not self.query(Curve) or not self.curve.has_points:
+        curve = self.query_one_optional(Curve)
+        if curve is None or curve.parent is None or curve.parent.has_class("-memory"):
+            return False
+        if not curve.has_points:
             return False
         if action == "move":
             return self.curve.zoomed or self.curve.cursor is not None
         return action != "show_all" or self.curve.zoomed
 
     def action_memory(self) -> None:
-        self.toggle_class("-memory")
+        # Of the container, not of the screen: every widget of which would be styled anew.
+        self.query_one("#charts").toggle_class("-memory")
         self.refresh_bindings()
 
     def action_smooth(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cockpit.ui import smoothing, viewport
 from cockpit.ui.axes import Scale, follow, follow_log, reach
 from cockpit.ui.braille import Envelope, Point
-from cockpit.ui.loss_plot import Marks, legend, marks_of, plot_lines
+from cockpit.ui.loss_plot import Marks, legend, marks_of, plot_lines, thinned
 from cockpit.ui.plot_frame import LABEL_WIDTH, Grid
 from cockpit.ui.reading import in_words, read, stepped, with_loss
 from cockpit.ui.smoothing import Smoothed
@@ -30,6 +30,7 @@ class Curve(Lines):
         self._window: viewport.Window | None = None
         self._envelopes: dict[str, Envelope] = {}
         self._average: Smoothed | None = None
+        self._marks: tuple[tuple[object, ...], Marks] | None = None
         self._columns = self._rows = 1
         self.smooth = False
         self.logarithmic = False
@@ -103,7 +104,8 @@ class Curve(Lines):
         if self._view is None:
             return 1
         state = self._view.state
-        return max(state.update, *(v.update for v in state.validations), 1)
+        validated = state.validations[-1].update if state.validations else 0
+        return max(state.update, validated, 1)
 
     def _bounds(self) -> tuple[int, int]:
         if self._window is not None:
@@ -122,7 +124,7 @@ class Curve(Lines):
         start, end = self._bounds()
         curve = self._curve(start, end)
         envelope = self._follow("loss", curve, start, end)
-        marks = marks_of(self._view.state, start, end)
+        marks = self._marks_between(envelope)
         head = self._head(marks, curve, width)
         extent = self._extent(envelope, marks)
         if extent is None:
@@ -148,13 +150,25 @@ class Curve(Lines):
 
     def _follow(self, name: str, points: Sequence[Point], start: int, end: int) -> Envelope:
         """The envelope of that name, kept as long as it is of the same thing."""
-        key = f"{name}{' smooth' if name == 'loss' and self.smooth else ''}"
+        kind = (" smooth" if name == "loss" and self.smooth else "", " zoomed" * self.zoomed)
+        key = name + "".join(kind)
         wanted = (start, end, self._columns * 2)
         kept = self._envelopes.get(key)
         if kept is None or (kept.start, kept.end, kept.dots) != wanted:
             kept = self._envelopes[key] = Envelope(end, self._columns * 2, start)
         kept.follow(points)
         return kept
+
+    def _marks_between(self, envelope: Envelope) -> Marks:
+        """The marks that show; looked for again only once there is one more, or another window."""
+        assert self._view is not None
+        state = self._view.state
+        newest = [found[-1] if found else None for found in (state.validations, state.checkpoints)]
+        key = (envelope.start, envelope.end, envelope.dots, *newest, len(state.recoveries))
+        if self._marks is None or self._marks[0] != key:
+            found = marks_of(state, envelope.start, envelope.end)
+            self._marks = key, thinned(found, envelope.column)
+        return self._marks[1]
 
     def _extent(self, envelope: Envelope, marks: Marks) -> tuple[float, float] | None:
         """Lowest and highest of what is drawn; of the positive ones for a logarithmic axis."""

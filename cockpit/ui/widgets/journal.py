@@ -8,6 +8,7 @@ from typing import Literal
 
 from cockpit.core import events as ev
 from cockpit.core import format as fmt
+from cockpit.core.ladder import cost_in_words
 from cockpit.ui.spans import Line, Span, heading, line
 from cockpit.ui.view import RunView
 from cockpit.ui.widgets.lines import Lines
@@ -81,6 +82,8 @@ def story_lines(view: RunView) -> list[Line]:
             line((f"   forecast {fmt.gigabytes(found.forecast_bytes)}", "label"),
                  (f" of {fmt.gigabytes(found.budget_bytes)}", "label")),
         ]  # fmt: skip
+        if found.slowdown is not None:
+            lines.append(line((f"   cost: {cost_in_words(found)}", "label")))
     if (refused := view.state.refused) is not None:
         lines.append(line((f" ! {fmt.plain(refused.title)}", "warn")))
         said = " → ".join(part for part in (refused.message, refused.remedy) if part)

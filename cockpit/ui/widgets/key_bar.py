@@ -23,6 +23,7 @@ class KeyBar(Lines):
 
     def __init__(self) -> None:
         super().__init__(id="keys")
+        self._found: list[Line] | None = None
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
@@ -31,16 +32,21 @@ class KeyBar(Lines):
         if self.is_attached and screen is self.screen:
             self.call_next(self.redraw)
 
+    def on_resize(self) -> None:
+        self.redraw()
+
     def redraw(self) -> None:
         if not self.is_attached or not self.app.screen_stack:
             return  # the app is closing
+        self._found = self._items()
         lines = self.build(self.size.width or self.app.size.width, MOST_LINES)
         if self.styles.height is None or self.styles.height.value != len(lines):
             self.styles.height = len(lines)
         super().redraw()
 
     def build(self, width: int, height: int) -> Sequence[Line]:
-        return [(*line(" "), *row) for row in wrap(self._items(), width - 2)][:height]
+        found = self._items() if self._found is None else self._found
+        return [(*line(" "), *row) for row in wrap(found, width - 2)][:height]
 
     def _items(self) -> list[Line]:
         items: list[Line] = []
@@ -58,4 +64,4 @@ class KeyBar(Lines):
         key = self.app.get_key_display(binding)
         if enabled:
             return line((key, "accent"), f" {binding.description}")
-        return line((f"({key} {binding.description})", "rule"))
+        return line((f"({key} {binding.description})", "label"))

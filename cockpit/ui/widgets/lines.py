@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.segment import Segment
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -54,6 +54,7 @@ class Lines(Widget):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._shown: list[Line] = []
+        self._shown_at = Size()
 
     @property
     def lines(self) -> Sequence[Line]:
@@ -66,34 +67,36 @@ class Lines(Widget):
 
     def redraw(self) -> None:
         """Builds the lines again and repaints the cells that differ."""
-        fresh = self._fitted()
-        if len(fresh) != len(self._shown):
-            self._shown = fresh
+        before, at = self._shown, self._shown_at
+        fresh = self._fit()
+        if at != self.size:
             self.refresh()
             return
         regions = [
             Region(cells[0], y, cells[1] - cells[0], 1)
-            for y, (old, new) in enumerate(zip(self._shown, fresh, strict=True))
+            for y, (old, new) in enumerate(zip(before, fresh, strict=True))
             if (cells := changed_cells(old, new)) is not None
         ]
-        self._shown = fresh
         if regions:
             self.refresh(*regions)
 
-    def _fitted(self) -> list[Line]:
-        width, height = self.size
-        if not width or not height:
-            return []
-        lines = [fit(spans, width) for spans in self.build(width, height)[:height]]
-        return lines + [fit(EMPTY, width)] * (height - len(lines))
+    def _fit(self) -> list[Line]:
+        """Builds the lines for the size that the widget has now; they are the shown ones."""
+        width, height = self._shown_at = self.size
+        self._shown = []
+        if width and height:
+            lines = [fit(spans, width) for spans in self.build(width, height)[:height]]
+            self._shown = lines + [fit(EMPTY, width)] * (height - len(lines))
+        return self._shown
 
     def on_resize(self) -> None:
-        # The whole widget is about to be painted anyway.
-        self._shown = self._fitted()
+        # Textual has usually painted the new size before it tells of it.
+        if self._shown_at != self.size:
+            self._fit()
 
     def render_line(self, y: int) -> Strip:
-        if len(self._shown) != self.size.height:
-            self._shown = self._fitted()
+        if self._shown_at != self.size:
+            self._fit()
         if y >= len(self._shown):
             return Strip.blank(self.size.width, self.rich_style)
         segments = [
