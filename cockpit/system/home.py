@@ -1,9 +1,11 @@
-"""Where runs, calibration and user profiles live."""
+"""Where runs, calibration, user profiles and keys live."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+KEYS_FILE = "keys.toml"
 
 
 def home() -> Path:
@@ -17,3 +19,8 @@ def home() -> Path:
 
 def runs_folder() -> Path:
     return home() / "runs"
+
+
+def keys_path() -> Path:
+    """The file with keys of one's own, which need not exist."""
+    return home() / KEYS_FILE

@@ -15,6 +15,7 @@ from textual.binding import Binding, BindingType
 from cockpit.core.format import plain
 from cockpit.errors import CockpitError
 from cockpit.ui import environment
+from cockpit.ui.action_names import EVERYWHERE, named
 from cockpit.ui.palette import Actions
 from cockpit.ui.screens.dialogs import Question, error_dialog
 from cockpit.ui.themes import COCKPIT, TERMINAL, terminal_has_few_colours
@@ -24,6 +25,7 @@ from cockpit.ui.widgets.top_bar import TopBar, host_note
 if TYPE_CHECKING:
     from cockpit.core.plan import RunPlan
     from cockpit.system.run_dir import RunDir
+    from cockpit.ui.keymap import OwnKeys
 
 StartScreen = Literal["choose", "runs"]
 
@@ -36,15 +38,18 @@ class CockpitApp(App[None]):
     COMMANDS = {Actions}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall"), (48, "-high")]
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "new_run", "New run", tooltip="Choose a model, data and a plan"),
-        Binding("r", "runs", "Runs", tooltip="All runs: attach, stop, show"),
-        Binding("D", "data", "Data", tooltip="Examine a data set before it is trained on"),
-        Binding("question_mark", "help", "Keys", key_display="?", tooltip="All that work here"),
-        Binding("ctrl+p", "command_palette", "Commands", tooltip="All actions", priority=True),
-        Binding("q", "leave", "Quit", tooltip="Leave the cockpit; training goes on"),
-        Binding("ctrl+q", "quit", "Quit now", show=False, priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        EVERYWHERE,
+        [
+            Binding("n", "new_run", "New run", tooltip="Choose a model, data and a plan"),
+            Binding("r", "runs", "Runs", tooltip="All runs: attach, stop, show"),
+            Binding("D", "data", "Data", tooltip="Examine a data set before it is trained on"),
+            Binding("question_mark", "help", "Keys", key_display="?", tooltip="All that work here"),
+            Binding("ctrl+p", "command_palette", "Commands", tooltip="All actions", priority=True),
+            Binding("q", "leave", "Quit", tooltip="Leave the cockpit; training goes on"),
+            Binding("ctrl+q", "quit", "Quit now", show=False, priority=True),
+        ],
+    )
 
     def __init__(
         self,
@@ -58,6 +63,7 @@ class CockpitApp(App[None]):
         self.choose_defaults = choose_defaults
         self._start = start
         self._opened = False
+        self.prompts_asked: list[str] = []
         self.tracer = Tracer()
         self.register_theme(COCKPIT)
         self.register_theme(TERMINAL)
@@ -85,14 +91,31 @@ class CockpitApp(App[None]):
     def _open(self) -> None:
         from cockpit.ui.screens import choose, run, runs
 
+        own = self._own_keys()
+
         def show() -> None:
+            if own is not None:
+                self.set_keymap(dict(own.keymap))
             self.install_screen(choose.ChooseScreen(self.choose_defaults), "choose")
             self.install_screen(runs.RunsScreen(), "runs")
             self._opened = True
             start = self._start
             self.push_screen(start if isinstance(start, str) else run.RunScreen(start))
+            for problem in own.problems if own is not None else ():
+                self.say(problem, warn=True)
 
         self.call_from_thread(show)
+
+    @staticmethod
+    def _own_keys() -> OwnKeys | None:
+        """Whoever has no file of keys does not wait for all screens to be imported."""
+        from cockpit.system import home
+
+        if not (path := home.keys_path()).exists():
+            return None
+        from cockpit.ui import keymap
+
+        return keymap.read(path)
 
     def show_run(self, run: RunDir) -> None:
         """Replaces the current screen by that of ``run``."""

@@ -13,6 +13,7 @@ from cockpit.ui.widgets.cursor_list import CursorList
 KEY_WIDTH = 20
 HERE, EVERYWHERE, LIST, TEXT = "This screen", "Everywhere", "In the list", "In the text field"
 PLACES = (HERE, EVERYWHERE, LIST, TEXT)
+OWN_KEYS = "Other keys: `cockpit keys` names every action, and the file that changes its keys."
 
 
 def help_dialog(screen: Screen[object]) -> TextDialog:
@@ -32,7 +33,7 @@ def help_dialog(screen: Screen[object]) -> TextDialog:
         for place, actions in groups.items()
         if actions
     ]
-    return TextDialog("Keys", "\n\n".join(parts))
+    return TextDialog("Keys", "\n\n".join([*parts, OWN_KEYS]))
 
 
 def _place(node: DOMNode, screen: Screen[object]) -> str:

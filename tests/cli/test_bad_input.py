@@ -141,6 +141,9 @@ COMMANDS = [
     "validate",
     "sample",
     "set",
+    "data",
+    "tag",
+    "export",
     "profiles",
     "doctor",
 ]

@@ -11,7 +11,11 @@ from tests.ui.conftest import living_run, opened, screen_text, until, until_show
 
 PLACES = {
     "choose": ["Launch", "Find model", "All fields", "Runs", "Keys", "Commands", "Quit"],
-    "runs": ["Attach", "Show", "New run", "Keys", "Commands", "Quit"],
+    "runs": [
+        "Attach", "Show", "Filter", "Sort", "Tag", "Clone", "Export",
+        "New run", "Keys", "Commands", "Quit",
+    ],
+    "data": ["Folder", "Again", "Back", "Keys", "Commands", "Quit"],
     "run": [
         "Pause", "Stop", "Checkpoint", "Validate", "Try", "Log/samples", "Detach",
         "New run", "Runs", "Keys", "Commands", "Quit",
@@ -26,9 +30,13 @@ def place(request: pytest.FixtureRequest) -> str:
 
 async def test_every_action_is_in_key_bar_list_of_keys_and_palette(place: str) -> None:
     run = living_run()
-    async with opened(run if place == "run" else place) as pilot:
-        ready = {"choose": "ready to launch", "runs": run.name, "run": "20 of 100"}[place]
-        await until_shown(pilot, ready)
+    start = {"run": run, "data": "choose"}.get(place, place)
+    async with opened(start) as pilot:
+        ready = {"choose": "ready to launch", "runs": run.name, "run": "20 of 100"}
+        await until_shown(pilot, ready.get(place, "ready to launch"))
+        if place == "data":
+            await pilot.press("D")
+            await until_shown(pilot, "› Data", "chat")
         bar = "\n".join(
             "".join(text for text, _ in row) for row in pilot.app.screen.query_one(KeyBar).lines
         )

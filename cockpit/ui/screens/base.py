@@ -10,6 +10,7 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from cockpit.errors import CockpitError
+from cockpit.ui.action_names import named, place_of
 from cockpit.ui.screens.dialogs import Question
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ Result = TypeVar("Result")
 
 class CockpitScreen(Screen[None]):
     """A screen of the cockpit. Files are read and commands written in its workers only."""
+
+    def __init_subclass__(cls, **options: bool) -> None:
+        if "BINDINGS" in cls.__dict__:
+            cls.BINDINGS = named(place_of(cls.__name__), cls.BINDINGS)
+        super().__init_subclass__(**options)
 
     @property
     def cockpit(self) -> CockpitApp:

@@ -9,6 +9,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from cockpit.ui.action_names import LIST, named
 from cockpit.ui.spans import Line, fit, line, text_of
 from cockpit.ui.widgets.lines import Lines
 
@@ -23,15 +24,18 @@ def window(top: int, cursor: int, height: int, total: int) -> int:
 class CursorList(Lines, can_focus=True):
     """Rows come from ``row``; the cursor moves with arrows or vi's keys."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
-        Binding("home,g", "to_end(-1)", "To the first", show=False),
-        Binding("end,G", "to_end(1)", "To the last", show=False),
-        Binding("enter", "choose", "Choose", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        LIST,
+        [
+            Binding("up,k", "move(-1)", "Up", show=False),
+            Binding("down,j", "move(1)", "Down", show=False),
+            Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
+            Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
+            Binding("home,g", "to_end(-1)", "To the first", show=False),
+            Binding("end,G", "to_end(1)", "To the last", show=False),
+            Binding("enter", "choose", "Choose", show=False),
+        ],
+    )
     # Lines above the rows: a heading, column titles.
     HEAD = 1
 
