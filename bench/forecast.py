@@ -97,7 +97,7 @@ def compare(case: Case, measured: dict[str, int]) -> dict[str, Any]:
         case.run_plan,
         batches.train,
         batches.valid,
-        Trained(flavour=case.flavour),
+        Trained(flavour=case.flavour, loads=False),
         micro=batches.micro,
     )
     seconds = time.perf_counter() - start

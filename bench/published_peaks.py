@@ -115,8 +115,8 @@ def hoped() -> list[str]:
         f"machine offers a run {budget_bytes / 1e9:.2f} GB (profiles/{PROFILE.name}). Each row",
         "keeps the changes above it; forecasts, not validated on Metal.",
         "",
-        "| Plan | Peak | Largest part | Fits |",
-        "| --- | ---: | --- | --- |",
+        "| Plan | Peak | With its process | Largest part | Fits |",
+        "| --- | ---: | ---: | --- | --- |",
     ]
     fields: dict[str, Any] = {"model": "Qwen2.5-1.5B-fp16", "data": "as hoped", **HOPED}
     for words, changes in LEVERS:
@@ -131,7 +131,8 @@ def hoped() -> list[str]:
         part, size_bytes = max(found.parts.items(), key=lambda item: item[1])
         fits = "yes" if found.fits(budget_bytes) else "no"
         largest = f"{part.replace('_', ' ')} {size_bytes / 1e9:.2f} GB"
-        lines.append(f"| {words} | {found.peak_bytes / 1e9:.2f} GB | {largest} | {fits} |")
+        sizes = (f"{size / 1e9:.2f} GB" for size in (found.peak_bytes, found.needed_bytes))
+        lines.append(f"| {' | '.join((words, *sizes, largest, fits))} |")
     return lines
 
 

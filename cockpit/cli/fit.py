@@ -34,7 +34,7 @@ def fit(arguments: argparse.Namespace) -> int:
     unvalidated = ", unvalidated" if now.unvalidated else ""
     print(
         plain(
-            f"{gigabytes(now.peak_bytes)} of {gigabytes(profile.budget_bytes)} on "
+            f"{gigabytes(now.needed_bytes)} of {gigabytes(profile.budget_bytes)} on "
             f"{profile.title}: {'fits' if advice.fits else 'does not fit'} "
             f"({METHODS[now.method]}{unvalidated})"
         )
@@ -51,7 +51,7 @@ def _print_change(fits: bool, change: Change | None) -> None:
     if change is None:
         print("No change to batch, sequence length or layers makes it fit.")
         return
-    print(f"The cheapest change that fits, with {gigabytes(change.forecast.peak_bytes)}:")
+    print(f"The cheapest change that fits, with {gigabytes(change.forecast.needed_bytes)}:")
     print(plain(f"  {change.flags()}"))
 
 

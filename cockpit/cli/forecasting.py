@@ -78,17 +78,24 @@ def before_launch(
 
 def refused(forecast: MemoryForecast, budget_bytes: int) -> bool:
     """Whether a plan is not launched without a word; a rough estimate must be sure of it."""
-    needed = forecast.low_bytes if forecast.method == "analytic" else forecast.peak_bytes
-    return needed > budget_bytes
+    if forecast.method == "analytic":
+        return forecast.low_bytes + forecast.outside_bytes > budget_bytes
+    return not forecast.fits(budget_bytes)
 
 
 def line_of(forecast: MemoryForecast, budget_bytes: int) -> str:
-    """``memory: 6.10 GB of 7.20 GB (5.9 to 6.2 GB, traced)``."""
+    """``memory: peak 6.10 GB (5.9 to 6.2 GB, traced), with the process 6.30 GB of 7.20 GB``."""
     how = METHODS[forecast.method] + (", unvalidated" if forecast.unvalidated else "")
     between = band(forecast.low_bytes, forecast.high_bytes)
     return (
-        f"memory: {gigabytes(forecast.peak_bytes)} of {gigabytes(budget_bytes)} ({between}, {how})"
+        f"memory: peak {gigabytes(forecast.peak_bytes)} ({between}, {how}), "
+        f"with the process {needed_of(forecast, budget_bytes)}"
     )
+
+
+def needed_of(forecast: MemoryForecast, budget_bytes: int) -> str:
+    """``6.30 GB of 7.20 GB``: the whole process beside what there is for it."""
+    return f"{gigabytes(forecast.needed_bytes)} of {gigabytes(budget_bytes)}"
 
 
 def _made_to_fit(
@@ -99,8 +106,7 @@ def _made_to_fit(
     if change is None or not take_fitting:
         raise CockpitError(
             "The plan is not expected to fit this machine",
-            f"{gigabytes(forecast.peak_bytes)} of {gigabytes(budget_bytes)}"
-            f" ({METHODS[forecast.method]})",
+            f"{needed_of(forecast, budget_bytes)} ({METHODS[forecast.method]})",
             _remedy(change),
         )
     say(f"taking the cheapest plan that fits: {change.flags()}")
@@ -123,6 +129,6 @@ def _remedy(change: Change | None) -> str:
             "4-bit model. --anyway launches it as it is."
         )
     return (
-        f"This fits with {gigabytes(change.forecast.peak_bytes)}: {change.flags()}\n"
+        f"This fits with {gigabytes(change.forecast.needed_bytes)}: {change.flags()}\n"
         "--fit takes that plan; --anyway launches what was asked."
     )

@@ -25,10 +25,12 @@ class MemoryForecast(BaseModel):
     """What ``mx.get_peak_memory()`` is expected to report, with its band and its parts.
 
     ``floor_bytes`` is the peak if every buffer were freed at its last use; ``footprint_bytes``
-    is what the whole process is expected to take. None is unknown. ``parts`` add up to
-    ``peak_bytes``. ``unvalidated`` says that no run of this kind was ever measured against it.
-    ``longest_batch_tokens`` is how long the batch of the peak is; ``full_length_peak_bytes`` what
-    the plan would peak at if its examples filled ``max_seq_length``, where they do not.
+    what the whole process takes of the memory that a budget is about, which is what fits or does
+    not: on a CUDA device that is the peak alone. None is unknown. ``parts`` add up to
+    ``peak_bytes``, and ``peak_phase`` is what the run does at that moment. ``unvalidated`` says
+    that no run of this kind was ever measured against it. ``longest_batch_tokens`` is how many
+    tokens of an example the longest batch of the data has, None where every example is taken to
+    fill ``max_seq_length``; ``full_length_peak_bytes`` what the plan would peak at if they did.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +42,7 @@ class MemoryForecast(BaseModel):
     method: Method
     floor_bytes: int | None = None
     footprint_bytes: int | None = None
+    peak_phase: str | None = None
     longest_batch_tokens: int | None = None
     full_length_peak_bytes: int | None = None
     unvalidated: bool = False
@@ -53,9 +56,19 @@ class MemoryForecast(BaseModel):
             raise ValueError("the peak is outside its band")
         return self
 
+    @property
+    def needed_bytes(self) -> int:
+        """What a budget is compared with: the footprint, or the peak where that is all there is."""
+        return self.peak_bytes if self.footprint_bytes is None else self.footprint_bytes
+
+    @property
+    def outside_bytes(self) -> int:
+        """What the process needs beyond the peak: interpreter, libraries, tokenizer, data."""
+        return self.needed_bytes - self.peak_bytes
+
     def fits(self, budget_bytes: int | None) -> bool | None:
-        """Whether the expected peak is within the budget; None without one."""
-        return None if budget_bytes is None else self.peak_bytes <= budget_bytes
+        """Whether the expected footprint is within the budget; None without one."""
+        return None if budget_bytes is None else self.needed_bytes <= budget_bytes
 
     def document(self, budget_bytes: int | None) -> dict[str, Any]:
         """What ``cockpit predict --json`` prints and a run keeps as forecast.json."""

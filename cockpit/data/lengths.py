@@ -21,6 +21,7 @@ USUAL_LENGTHS = (128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 TOLERATED_SHARE = 0.01
 PERCENTILES = (5, 25, 50, 75, 90, 95, 99)
 HISTOGRAM_BINS = 24
+HISTOGRAM_MEDIANS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +127,30 @@ def cut(values: Lengths, length: int) -> Cut:
 
 
 def recommended(lengths: Sequence[int]) -> int | None:
-    """The smallest usual length that cuts at most one example in a hundred; None without any."""
+    """The smallest usual length that cuts at most one example in a hundred; None without any.
+
+    Examples beyond every usual length are to be split, and do not count.
+    """
     values = as_array(lengths)
     if not len(values):
         return None
+    if not len(values := values[values <= USUAL_LENGTHS[-1]]):
+        return USUAL_LENGTHS[-1]
     fitting = (n for n in USUAL_LENGTHS if (values > n).mean() <= TOLERATED_SHARE)
-    return next(fitting, USUAL_LENGTHS[-1])
+    return next(fitting)
 
 
 def histogram(lengths: Sequence[int]) -> tuple[Bin, ...]:
-    """Bins of equal width up to the 99th percentile, and one for what is beyond."""
+    """Bins of equal width up to the 99th percentile, and one for what is beyond.
+
+    Or up to a multiple of the median: in a small set the percentile is its longest example.
+    """
     values = as_array(lengths)
     if not len(values):
         return ()
     low = int(values.min())
-    high = int(np.percentile(values, 99, method="inverted_cdf"))
+    median, high = map(int, np.percentile(values, (50, 99), method="inverted_cdf"))
+    high = int(values[values <= min(high, HISTOGRAM_MEDIANS * max(1, median))].max())
     width = max(1, -(-(high - low + 1) // HISTOGRAM_BINS))
     edges = list(range(low, high + 1, width))
     counts = np.bincount(np.minimum((values - low) // width, len(edges)), minlength=len(edges) + 1)

@@ -28,7 +28,7 @@ class Advice:
 
     @property
     def fits(self) -> bool:
-        return self.now.peak_bytes <= self.budget_bytes
+        return bool(self.now.fits(self.budget_bytes))
 
 
 def advise(ask: Ask, plan: RunPlan, budget_bytes: int, limits: Limits) -> Iterator[Advice]:

@@ -15,6 +15,7 @@ from cockpit.core.model_spec import ModelSpec
 from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import Backend
 from cockpit.core.trainable import OPTIMIZER_STATES
+from cockpit.memory import process_size
 
 PAD_TO = 32  # tokens: mlx-lm pads a batch to one more than a multiple of it
 BAND = (0.65, 1.6)  # of everything but the weights
@@ -63,6 +64,7 @@ def analytic_forecast(
         high_bytes=high,
         parts=parts,
         method="analytic",
+        footprint_bytes=weights + rest + process_size.outside_mlx(backend, shape.vocabulary),
         unvalidated=backend != "cpu",
         notes=(f"rough estimate from the model's shape, for {length}",),
     )

@@ -12,6 +12,8 @@ from cockpit.memory.layout import Layout
 
 # A buffer may be handed on to a result that is at most this much smaller (MLX's is_donatable).
 DONATION_SLACK_BYTES = 16_384
+# Inputs of an operation up to which a list is searched faster than a set.
+_FEW = 8
 
 
 class Buffer:
@@ -30,11 +32,11 @@ class Placement:
 
     __slots__ = ("buffer", "held", "layout", "uses")
 
-    def __init__(self) -> None:
+    def __init__(self, held: bool = False) -> None:
         self.buffer: Buffer | None = None
         self.layout: Layout = _NOWHERE
         self.uses = 0
-        self.held = False
+        self.held = held
 
 
 _NOWHERE = Layout((), 0, True, True, True)
@@ -136,17 +138,23 @@ class Memory:
         """Lets go of what ``op`` was the last to read; returns what its running work holds."""
         inputs, outputs, reached = op.inputs, op.outputs, op.reached
         assert reached is not None
-        working = {value.memory.buffer for value in inputs}
-        if len(outputs) > 1:
-            working.update(v.memory.buffer for v in outputs if v is not reached)
-        working.discard(reached.memory.buffer)
-        for buffer in working:
+        own = reached.memory.buffer
+        readers = len(outputs)
+        holding: list[Buffer] = []
+        if readers == 1 and len(inputs) <= _FEW:
+            for value in inputs:
+                buffer = value.memory.buffer
+                if buffer is not own and buffer not in holding:
+                    holding.append(buffer)
+        else:
+            working = {value.memory.buffer: None for value in (*inputs, *outputs)}
+            del working[own]
+            holding = list(working)
+        for buffer in holding:
             buffer.references += 1
-        holding = list(working)
         if self.temporaries:
             holding += self.temporaries
             self.temporaries = []
-        readers = len(outputs)
         for value in inputs:
             place = value.memory
             place.uses -= readers

@@ -9,7 +9,7 @@ from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
 from cockpit.memory import fit
 from cockpit.memory.fit import Ask
-from cockpit.memory.rungs import Question, Way, describe, price
+from cockpit.memory.rung_question import Question, describe, priced
 from cockpit.system import plan_file
 
 # They count micro-batches, so they follow the batch and are nobody's own choice here.
@@ -28,7 +28,11 @@ def custom_rung(question: Question, changes: dict[str, Any], ask: Ask) -> Rung:
         if name not in (*_IN_ITERATIONS, *_IN_BATCHES)
     }
     plan = _with(question.plan, asked)
-    way = Way(plan, price(ask, plan))
+    way = priced(ask, plan)
+    if way.refused:
+        raise CockpitError(
+            "The model cannot be trained like that", way.refused, "Leave that field as it was."
+        )
     return describe(question, _kind(question.plan, plan), way, offered=True)
 
 

@@ -115,7 +115,7 @@ def largest(
             if found is None:
                 return None
             prices[index] = found
-        return prices[index].peak_bytes
+        return prices[index].needed_bytes
 
     best = _search(price, scale.index(asked), scale.most, budget_bytes)
     if best is None:
@@ -178,13 +178,11 @@ def _scale(plan: RunPlan, lever: Lever, limits: Limits) -> _Scale | None:
     return _Scale(1, 0, limits.layers) if limits.layers else None
 
 
-def cheapest(
-    ask: Ask, plan: RunPlan, budget_bytes: int, limits: Limits, *, refine: bool = True
-) -> Change | None:
-    """The first rung of the ladder that fits; None if none does, or nothing is known.
+def cheapest(ask: Ask, plan: RunPlan, budget_bytes: int, limits: Limits) -> Change | None:
+    """The first step of ``ladder`` that fits; None if none does, or nothing is known.
 
-    Later rungs need less memory than earlier ones, so only a few are forecast. ``refine`` then
-    takes the longest sequence that fits, where that is what had to give.
+    Each step needs less memory than those before, so only a few are forecast: this judges a whole
+    catalogue, where ``rungs.cheapest`` finds what is best for one plan with five times as many.
     """
     rungs = list(ladder(plan, limits))
     fitting: tuple[RunPlan, MemoryForecast] | None = None
@@ -195,7 +193,7 @@ def cheapest(
         found = ask(rungs[middle])
         if found is None:
             return None
-        if found.peak_bytes <= budget_bytes:
+        if found.fits(budget_bytes):
             fitting, high = (rungs[middle], found), middle - 1
         elif fitting is None:
             return None
@@ -204,24 +202,7 @@ def cheapest(
     if fitting is None:
         return None
     chosen, forecast = fitting
-    position = rungs.index(chosen)
-    before = rungs[position - 1] if position else plan
-    if refine and before.max_seq_length != chosen.max_seq_length:
-        chosen, forecast = _longest_between(ask, chosen, forecast, before, budget_bytes)
     return Change(chosen, forecast, changed(plan, chosen))
-
-
-def _longest_between(
-    ask: Ask, chosen: RunPlan, forecast: MemoryForecast, before: RunPlan, budget_bytes: int
-) -> tuple[RunPlan, MemoryForecast]:
-    """``chosen`` with the longest sequence that still fits, short of ``before``'s."""
-    limits = Limits(None, tokens=before.max_seq_length - 1)
-    found = largest(ask, chosen, "max_seq_length", budget_bytes, limits)
-    if found is None or found.value is None or found.forecast is None:
-        return chosen, forecast
-    if found.value <= chosen.max_seq_length:
-        return chosen, forecast
-    return chosen.with_changes(max_seq_length=found.value), found.forecast
 
 
 def ladder(plan: RunPlan, limits: Limits) -> Iterator[RunPlan]:

@@ -26,13 +26,17 @@ _REMEMBERED = 1024  # a search for what fits takes dozens
 # What of a plan has no influence on its memory.
 _WITHOUT_WEIGHT = frozenset(
     {"name", "learning_rate", "lr_schedule", "steps_per_report", "steps_per_eval", "save_every"}
-    | {"test", "test_batches", "sample_prompts", "resume_adapter_file", "adapter_path"}
+    | {"resume_adapter_file", "adapter_path"}
     | {"clear_cache_threshold", "report_to", "project_name"}
 )
 
 
 class NoForecast(CockpitError):
     """Why nothing is known of a plan's memory, and what would make it known."""
+
+
+class PlanRefused(NoForecast):
+    """The plan cannot be trained on its model, so that there is nothing to forecast."""
 
 
 class Forecaster:
@@ -140,7 +144,7 @@ class Forecaster:
         self, plan: RunPlan, error: CockpitError, longest_tokens: int | None
     ) -> MemoryForecast:
         if isinstance(error, TraceRefused):
-            raise NoForecast(error.title, error.message, error.remedy)
+            raise PlanRefused(error.title, error.message, error.remedy)
         reason = ": ".join(part for part in (error.title, error.message) if part)
         spec = spec_of(plan)
         rough = analytic_forecast(plan, spec, longest_tokens, self._backend) if spec else None
@@ -195,7 +199,7 @@ def _key(plan: RunPlan, request: dict[str, Any]) -> str:
     return json.dumps([fields, how, request["data"] and request["compare"], seen])
 
 
-_SPLITS = ("train", "valid")
+_SPLITS = ("train", "valid", "test")
 
 
 def _changed(path: str | None) -> float | None:

@@ -32,7 +32,7 @@ _ELEMENTWISE = UNARY | BINARY | {"Select"}
 FUSABLE = _ELEMENTWISE | {"Broadcast"}
 
 # A value's readers: (one of the reading operation's outputs, which of its inputs this is).
-Readers = dict[Value, list[tuple[Value, int]]]
+Readers = dict[Value, dict[tuple[Value, int], None]]
 
 
 def fuse(graph: Graph) -> None:
@@ -49,8 +49,8 @@ class _Fusion:
         self._readers: Readers = {}
         for op in graph.ops:
             for position, value in enumerate(op.inputs):
-                readers = self._readers.setdefault(value, [])
-                readers.extend((output, position) for output in op.outputs)
+                readers = self._readers.setdefault(value, {})
+                readers.update(((output, position), None) for output in op.outputs)
 
     def run(self) -> None:
         kept: list[Op] = []
@@ -106,25 +106,21 @@ class _Fusion:
         assert value.op is not None
         twin = value.like("'")
         Op(value.op.name, list(value.op.inputs), [twin], value.op.arguments)
-        mine, theirs = [], []
-        for reader, position in self._readers.get(value, ()):
-            if reader in inside:
-                assert reader.op is not None
-                reader.op.inputs[position] = twin
-                mine.append((reader, position))
-            else:
-                theirs.append((reader, position))
-        self._readers[value], self._readers[twin] = theirs, mine
+        mine = [read for read in self._readers.get(value, ()) if read[0] in inside]
+        for reader, position in mine:
+            assert reader.op is not None
+            reader.op.inputs[position] = twin
+            del self._readers[value][reader, position]
+        self._readers[twin] = dict.fromkeys(mine)
         return twin
 
     def _merge(self, root: Value, inside: set[Value]) -> Op:
         """The Compiled operation that computes ``inside`` and hands out what others read."""
         inputs, order = _inputs_and_order(root, inside)
         handed_out = [value for value in order[:-1] if value in self._is_output]
+        self._forget_reads(order)
         for value in order[:-1]:
-            if value in self._is_output:
-                self._forget_readers(value, inside)
-            else:
+            if value not in self._is_output:
                 self._readers.pop(value, None)
             self._fused.add(value)
         handed_out.append(root)
@@ -132,24 +128,26 @@ class _Fusion:
         names = tuple(value.op.name for value in order if value.op is not None)
         compiled = Op("Compiled", inputs, outputs, fused=names)
         for position, value in enumerate(inputs):
-            self._forget_readers(value, inside)
-            self._readers[value].extend((output, position) for output in outputs)
+            self._readers[value].update(((output, position), None) for output in outputs)
         for old, new in zip(handed_out, outputs, strict=True):
             self._take_over(old, new)
         return compiled
 
-    def _forget_readers(self, value: Value, inside: set[Value]) -> None:
-        readers = self._readers.get(value, [])
-        self._readers[value] = [r for r in readers if r[0] not in inside]
+    def _forget_reads(self, fused: list[Value]) -> None:
+        """Of the operations that are fused nobody is a reader any more."""
+        for reader in fused:
+            assert reader.op is not None
+            for position, value in enumerate(reader.op.inputs):
+                self._readers[value].pop((reader, position), None)
 
     def _take_over(self, old: Value, new: Value) -> None:
         """Lets everything that reads ``old`` read ``new``."""
-        readers = self._readers.setdefault(new, [])
-        for reader, position in self._readers.pop(old, ()):
+        readers = self._readers.setdefault(new, {})
+        for reader, position in self._readers.pop(old, {}):
             assert reader.op is not None
             reader.op.inputs[position] = new
-            readers.append((reader, position))
-        self._readers[new] = [r for r in readers if r[0] is not old]
+            if reader is not old:
+                readers[reader, position] = None
         if old in self._is_output:
             self._is_output.add(new)
             self._replaced[old] = new

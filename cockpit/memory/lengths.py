@@ -43,7 +43,7 @@ class MicroBatches:
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """The largest training and validation batch; None without validation data.
+    """The largest training batch, and that of validation and test; None without such data.
 
     ``longest_tokens`` is the longest example among them, uncut; None if lengths are not known.
     ``micro`` tells the batches of an update apart if they differ.
@@ -67,17 +67,24 @@ def of_data(
     train: Sequence[int],
     valid: Sequence[int] = (),
     prompts: tuple[Sequence[int], Sequence[int]] = ((), ()),
+    test: tuple[Sequence[int], Sequence[int]] = ((), ()),
 ) -> Batches:
     """The batches of ``plan`` on examples of these lengths, in tokens.
 
-    ``prompts`` are the tokens of each example that the loss leaves out; none by default.
+    ``prompts`` are the tokens of each example that the loss leaves out; none by default. ``test``
+    are lengths and prompts of what the run is tested on, as it is validated.
     """
     lengths, valid_lengths = np.asarray(train, np.int64), np.asarray(valid, np.int64)
     masked = [
         np.asarray(of, np.int64) if len(of) else np.zeros_like(like)
         for of, like in zip(prompts, (lengths, valid_lengths), strict=True)
     ]
-    largest_valid = _largest_valid(plan, valid_lengths, masked[1]) if len(valid) else None
+    tested = [np.asarray(of, np.int64) for of in test]
+    evaluated = [
+        _evaluated(plan, valid_lengths, masked[1], plan.val_batches),
+        _evaluated(plan, tested[0], tested[1], plan.test_batches),
+    ]
+    largest_valid = _largest(shape for shape in evaluated if shape)
     longest = _longest_seen(plan, lengths)
     if plan.long_examples == "split" and longest > plan.max_seq_length:
         micro = _micro_batches(plan, lengths, masked[0])
@@ -110,8 +117,8 @@ def _micro_batches(plan: RunPlan, lengths: Indices, prompts: Indices) -> MicroBa
     )
 
 
-def _largest_valid(plan: RunPlan, lengths: Indices, prompts: Indices) -> BatchShape | None:
-    batches = evaluation_examples(lengths, plan.batch_size, plan.val_batches, plan.seed)
+def _evaluated(plan: RunPlan, lengths: Indices, prompts: Indices, count: int) -> BatchShape | None:
+    batches = evaluation_examples(lengths, plan.batch_size, count, plan.seed)
     return _largest(shape for batch in batches for shape in _shapes(plan, batch, lengths, prompts))
 
 

@@ -38,9 +38,9 @@ class Attribution:
     def _part(self, value: Value | None) -> str:
         if value is None:
             return "activations"
-        if value.op is None:
-            role = self.graph.roles.get(value, "other")
-            return _PART_OF[role]
+        role = self.graph.roles.get(value)
+        if role is not None or value.op is None:
+            return _PART_OF[role or "other"]
         shape = value.shape
         if shape in self.trained_shapes:
             return "gradients"

@@ -237,7 +237,7 @@ def _validation(job: Job, loss_of: Loss) -> Phase:
     graph.outputs = graph.outputs[:2]
     graph.evaluated = list(graph.outputs)
     graph.held = set(graph.inputs)
-    return _phase("validation", job, graph, places, 2)
+    return phase_of("validation", job, graph, places, 2)
 
 
 def _update(
@@ -263,10 +263,11 @@ def _update(
     graph.held.update(inputs if keeps else inputs[: len(batch)])
     if job.fused:
         fuse(graph)
-    return _phase(name, job, graph, places, len(batch))
+    return phase_of(name, job, graph, places, len(batch))
 
 
-def _phase(name: str, job: Job, graph: Graph, places: list[Leaf], batch: int) -> Phase:
+def phase_of(name: str, job: Job, graph: Graph, places: list[Leaf], batch: int) -> Phase:
+    """``graph`` with what its inputs are: ``places`` of the state, and then ``batch`` arguments."""
     graph.roles = _roles(job, graph, places, batch)
     inputs = sum(value.size_bytes for value in graph.inputs)
     constants = sum(value.size_bytes for value in graph.constants)

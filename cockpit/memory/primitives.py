@@ -35,6 +35,7 @@ _TABLE: dict[str, Behaviour] = {
     "AsStrided": views.as_strided,
     "View": views.reinterpret,
     "Contiguous": behaviours.contiguous,
+    "Load": behaviours.load,
     # Always new buffers
     **dict.fromkeys(
         (

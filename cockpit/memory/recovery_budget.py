@@ -20,14 +20,17 @@ class Death:
     """What a run had when it died, in bytes; None is unknown.
 
     ``mlx_peak_bytes`` is the trainer's own last word on its peak, ``high_water_bytes`` the most
-    that the whole process ever held by the system's account. ``in_vain`` counts the recoveries
-    in a row since the run last got further.
+    that the whole process ever held by the system's account; it and the ``samples`` are of the
+    memory that the run needs, so there are none for a device with memory of its own. A guard that
+    stopped it knows the ``room_bytes`` that its process could have had. ``in_vain`` counts the
+    recoveries in a row since the run last got further.
     """
 
     samples: Sequence[MemorySample] = ()
     mlx_peak_bytes: int | None = None
     high_water_bytes: int | None = None
     loaded_bytes: int | None = None
+    room_bytes: int | None = None
     forecast: MemoryForecast | None = None
     in_vain: int = 0
 
@@ -51,7 +54,10 @@ def after(death: Death | None, machine_bytes: int | None) -> Budget:
     if given is None:
         return said
     margin = min(MARGIN * (1 + death.in_vain), MOST_MARGIN)
-    room = Budget(int(given.size_bytes * (1 - margin)), f"{given.reason}, less {margin:.0%}")
+    # A plan is held to this with all that its process needs, and the margin is of MLX's part.
+    outside = death.forecast.outside_bytes if death.forecast is not None else 0
+    size = int(given.size_bytes * (1 - margin)) + outside
+    room = Budget(size, f"{given.reason}, less {margin:.0%} of MLX's part")
     if machine_bytes is not None and machine_bytes <= (room.size_bytes or 0):
         return said
     return room
@@ -64,7 +70,7 @@ class _Given:
 
 
 def _given(death: Death) -> _Given | None:
-    """What MLX had of the machine when that gave no more; None if nothing tells.
+    """What MLX alone had of the machine when that gave no more; None if nothing tells.
 
     A plan that died needed more than its forecast where that was less than what was in use, and
     so will those beside it: then the forecast is the measure.
@@ -74,6 +80,9 @@ def _given(death: Death) -> _Given | None:
 
 
 def _in_use(death: Death) -> _Given | None:
+    if death.room_bytes is not None:
+        reason = f"{gigabytes(death.room_bytes)} for the trainer when the guard stopped it"
+        return _Given(death.room_bytes - _outside(death), reason)
     held, peak = _held(death), death.mlx_peak_bytes
     if held is None:
         return _Given(peak, f"MLX held {gigabytes(peak)}") if peak else None
@@ -90,8 +99,8 @@ def _in_use(death: Death) -> _Given | None:
 def _forecast(death: Death) -> _Given | None:
     if death.forecast is None:
         return None
-    peak = death.forecast.peak_bytes
-    return _Given(peak, f"the {gigabytes(peak)} forecast for the plan that died")
+    reason = f"the {gigabytes(death.forecast.needed_bytes)} forecast for the plan that died"
+    return _Given(death.forecast.peak_bytes, reason)
 
 
 def _held(death: Death) -> int | None:
@@ -107,9 +116,9 @@ def _outside(death: Death) -> int:
     The forecast assumes one; what was there when only the model was loaded may show less.
     """
     forecast = death.forecast
-    if forecast is None or forecast.footprint_bytes is None:
+    if forecast is None:
         return 0
-    assumed = max(0, forecast.footprint_bytes - forecast.peak_bytes)
+    assumed = max(0, forecast.outside_bytes)
     if death.loaded_bytes is None:
         return assumed
     return max(0, min(assumed, death.loaded_bytes - forecast.parts.get("weights", 0)))

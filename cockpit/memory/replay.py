@@ -97,17 +97,18 @@ class Evaluation:
         return memory.peak_bytes, memory.at_peak
 
     def _run(self, memory: Memory, pace: Pace) -> None:
-        for value, uses, held in self._places:
-            place = value.memory = Placement()
-            place.uses, place.held = uses, held
+        for value, place, uses in self._places:
+            value.memory = place
+            place.uses = uses
         for value in self._given:
             memory.place_input(value)
+        finish = memory.finish
         for op, behaviour in self._steps:
             work = behaviour(op, memory)
-            pace(op, work, memory.finish(op))
+            pace(op, work, finish(op))
 
-    def _count_uses(self, order: list[Op]) -> list[tuple[Value, int, bool]]:
-        """Every value, how many inputs refer to it, and whether it outlives the evaluation."""
+    def _count_uses(self, order: list[Op]) -> list[tuple[Value, Placement, int]]:
+        """Every value, where to say where it is, and how many inputs refer to it."""
         uses: dict[Value, int] = dict.fromkeys(self._given, 0)
         for op in order:
             uses.update(dict.fromkeys(op.outputs, 0))
@@ -117,7 +118,7 @@ class Evaluation:
                 uses[value] += readers
         held = {*self._graph.evaluated, *self._graph.held, *self._graph.constants}
         held.update(value for value in self._given if not uses[value])
-        return [(value, count, value in held) for value, count in uses.items()]
+        return [(value, Placement(value in held), count) for value, count in uses.items()]
 
 
 class _AtOnce:
@@ -145,7 +146,8 @@ class _ByDispatches:
     def __call__(self, op: Op, work: int, holding: list[Buffer]) -> None:
         pending = self._pending
         self._dispatched += work + 1  # the last one holds the buffers
-        pending.append((self._dispatched, holding))
+        if holding:
+            pending.append((self._dispatched, holding))
         if self._dispatched // self._per_task - self._done_tasks > self._outstanding:
             self._done_tasks += 1
             done = self._done_tasks * self._per_task

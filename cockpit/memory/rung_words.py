@@ -62,7 +62,7 @@ def too_much(
         "long_examples": f"with {plan.max_seq_length} tokens",
         "num_layers": f"with {plan.num_layers} layer{'s' if plan.num_layers != 1 else ''}",
     }.get(kind, "with it")
-    need, room = gigabytes(forecast.peak_bytes), gigabytes(budget_bytes)
+    need, room = gigabytes(forecast.needed_bytes), gigabytes(budget_bytes)
     return f"even {most} it needs {need} of {room}"
 
 
@@ -84,7 +84,7 @@ def _consequences(
     before: RunPlan, after: RunPlan, lengths: Sequence[int] | None, depth: int | None
 ) -> Iterator[str]:
     if after.grad_checkpoint and not before.grad_checkpoint:
-        yield "activations are computed twice, so an update takes about a third longer"
+        yield "activations are computed twice"
     if after.loss_chunks != before.loss_chunks:
         yield f"the loss in {after.loss_chunks} chunks, one at a time: nothing is computed twice"
     if after.batch_size != before.batch_size:

@@ -6,83 +6,17 @@ can give, so that nothing learned is given up before everything lossless is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
 
-from cockpit.core import continuation
 from cockpit.core.forecast import MemoryForecast
-from cockpit.core.ladder import Rung, RungKind, below_floor
+from cockpit.core.ladder import Rung, RungKind
 from cockpit.core.plan import RunPlan
-from cockpit.errors import CockpitError
 from cockpit.memory import fit, rung_words
-from cockpit.memory.client import TraceCancelled
 from cockpit.memory.fit import PAD_TO, Ask, Change, Limits
+from cockpit.memory.rung_question import Question, Way, describe, padded, priced
 
 # Pieces of the loss that are tried; more save next to nothing.
 CHUNKS = (2, 4, 8, 16, 32)
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A plan on the way down, with its forecast; None where there is none."""
-
-    plan: RunPlan
-    forecast: MemoryForecast | None
-
-    def fits(self, budget_bytes: int | None) -> bool | None:
-        return None if self.forecast is None else self.forecast.fits(budget_bytes)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What the ladder is asked: which plan must fit, into what, and what is known of its data.
-
-    ``lengths`` are the training examples' in tokens, uncut; None if they are not known.
-    ``budget_bytes`` None: nobody knows what fits, so each lever is moved one notch. ``goes_on``:
-    the plan is to go on from a checkpoint, not to start.
-    """
-
-    plan: RunPlan
-    budget_bytes: int | None
-    limits: Limits
-    lengths: Sequence[int] | None = None
-    goes_on: bool = False
-
-    @property
-    def longest(self) -> int | None:
-        return max(self.lengths, default=None) if self.lengths is not None else None
-
-
-def price(ask: Ask, plan: RunPlan) -> MemoryForecast | None:
-    """The forecast; None where there is none. TraceCancelled is for whoever called it off."""
-    try:
-        return ask(plan)
-    except TraceCancelled:
-        raise
-    except CockpitError:
-        return None
-
-
-def describe(question: Question, kind: RungKind, way: Way, *, offered: bool = False) -> Rung:
-    """The rung that goes ``way``. One that does not fit is not offered, unless ``offered``."""
-    before, depth = question.plan, question.limits.layers
-    fits = way.fits(question.budget_bytes)
-    why_not = ""
-    if fits is False and way.forecast is not None and not offered:
-        why_not = rung_words.too_much(kind, way.plan, way.forecast, question.budget_bytes)
-    changes = fit.changed(before, way.plan)
-    return Rung(
-        kind=kind,
-        title=rung_words.title(kind, before, way.plan, depth),
-        changes=changes,
-        lossless=continuation.is_lossless(before, way.plan, depth),
-        consequences=_consequences(question, way.plan),
-        forecast=way.forecast,
-        fits=fits,
-        why_not=why_not,
-        below_floor=below_floor(before, changes),
-    )
 
 
 def cheapest(ask: Ask, plan: RunPlan, budget_bytes: int, limits: Limits) -> Change | None:
@@ -100,12 +34,6 @@ def _change(plan: RunPlan, rung: Rung) -> Change | None:
     if rung.forecast is None:
         return None
     return Change(plan.with_changes(**rung.changes), rung.forecast, rung.changes)
-
-
-def _consequences(question: Question, after: RunPlan) -> tuple[str, ...]:
-    before, depth = question.plan, question.limits.layers
-    effects = rung_words.of_going_on(before, after, depth) if question.goes_on else ()
-    return (*rung_words.consequences(before, after, question.lengths, depth), *effects)
 
 
 class MemoryRungs:
@@ -130,7 +58,10 @@ class MemoryRungs:
         yield self._layers()
 
     def _price(self, plan: RunPlan) -> MemoryForecast | None:
-        return price(self._ask, plan)
+        return self._way(plan).forecast
+
+    def _way(self, plan: RunPlan) -> Way:
+        return priced(self._ask, plan)
 
     def _fits(self, way: Way) -> bool | None:
         return way.fits(self._question.budget_bytes)
@@ -167,7 +98,7 @@ class MemoryRungs:
         most = steps(self._reduced)[-1]
         if self._saves(most):
             self._reduced = most
-        elif not rung.fits:
+        elif rung.fits is False:
             return self._not_offered(kind, "it saves nothing where this plan needs the most")
         return rung
 
@@ -186,15 +117,15 @@ class MemoryRungs:
         most = self._longest_shorter()
         if most is None:
             return self._not_offered(kind, "no shorter length is left")
-        tried = Way(self._plan, None)
+        tried = Way(self._plan)
         for base in self._bases():
             if handling == "split":
                 base = base.with_changes(long_examples="split")
             shortest = base.with_changes(max_seq_length=PAD_TO + 1)
-            tried = Way(shortest, self._price(shortest))
+            tried = self._way(shortest)
             if tried.forecast is None or self._question.budget_bytes is None:
-                halved = base.with_changes(max_seq_length=_padded(most // 2))
-                return self._rung(kind, Way(halved, self._price(halved)))
+                halved = base.with_changes(max_seq_length=padded(most // 2))
+                return self._rung(kind, self._way(halved))
             if self._fits(tried):
                 return self._rung(kind, self._longest_fitting(base, most, tried))
         return self._rung(kind, tried)
@@ -213,13 +144,13 @@ class MemoryRungs:
         """The longest padded length below what batches have now; None if there is none."""
         now = self._plan.max_seq_length
         if self._question.longest is not None:
-            now = min(now, _padded(self._question.longest))
+            now = min(now, padded(self._question.longest))
         shorter = (now - 2) // PAD_TO * PAD_TO + 1
         return shorter if shorter > 1 else None
 
     def _reduce_length(self) -> None:
         """Layers are dropped only where the plan's shortest length is not enough."""
-        most, floor = self._longest_shorter(), _padded(self._plan.floor_seq_length)
+        most, floor = self._longest_shorter(), padded(self._plan.floor_seq_length)
         if most is not None and floor <= most:
             shorter = self._reduced.with_changes(max_seq_length=floor)
             if self._saves(shorter):
@@ -256,11 +187,11 @@ class MemoryRungs:
 
     def _best_of(self, kind: RungKind, ways: list[list[RunPlan]]) -> Rung:
         """The least change that fits, of the first way that has one; else the most there is."""
-        most = Way(self._plan, None)
+        most = Way(self._plan)
         for steps in ways:
-            most = Way(steps[-1], self._price(steps[-1]))
+            most = self._way(steps[-1])
             if self._fits(most) is None:
-                return self._rung(kind, Way(steps[0], self._price(steps[0])))
+                return self._rung(kind, self._way(steps[0]))
             if self._fits(most):
                 return self._rung(kind, self._first_fitting(steps, most))
         return self._rung(kind, most)
@@ -270,7 +201,7 @@ class MemoryRungs:
         low, high, best = 0, len(steps) - 1, last
         while low < high:
             middle = (low + high) // 2
-            way = Way(steps[middle], self._price(steps[middle]))
+            way = self._way(steps[middle])
             if self._fits(way):
                 high, best = middle, way
             else:
@@ -282,45 +213,3 @@ class MemoryRungs:
 
     def _not_offered(self, kind: RungKind, why: str) -> Rung:
         return Rung(kind=kind, title=rung_words.name(kind), why_not=why)
-
-
-def buffer_rungs(question: Question) -> Iterator[Rung]:
-    """Against too many buffers, which is a count: bytes say nothing, so nothing is forecast."""
-    plan = question.plan
-    depth = question.limits.layers
-    kind: RungKind = "clear_cache_threshold"
-    if plan.clear_cache_threshold:
-        cleared = plan.with_changes(clear_cache_threshold=0)
-        yield Rung(
-            kind=kind,
-            title=rung_words.title(kind, plan, cleared, depth),
-            changes={kind: 0},
-            lossless=True,
-            consequences=("unused buffers are given back after every micro-batch",),
-        )
-    else:
-        why = "it is 0 already: unused buffers are given back after every micro-batch"
-        yield Rung(kind=kind, title=rung_words.name(kind), why_not=why)
-    longest = min(plan.max_seq_length, _padded(question.longest or plan.max_seq_length))
-    fewer = _padded((longest - 1) // 2)
-    kind = "max_seq_length"
-    if fewer >= longest:
-        yield Rung(kind=kind, title=rung_words.name(kind), why_not="no shorter length is left")
-        return
-    shorter = plan.with_changes(max_seq_length=fewer)
-    changes: dict[str, Any] = {kind: fewer}
-    yield Rung(
-        kind=kind,
-        title=rung_words.title(kind, plan, shorter, depth),
-        changes=changes,
-        consequences=(
-            *rung_words.distinct_lengths(plan, shorter, question.lengths),
-            *_consequences(question, shorter),
-        ),
-        below_floor=below_floor(plan, changes),
-    )
-
-
-def _padded(tokens: int) -> int:
-    """The padded length, 32 k + 1, of examples of at most so many tokens."""
-    return max(1, -(-tokens // PAD_TO)) * PAD_TO + 1

@@ -1,7 +1,7 @@
-"""``python -m cockpit.memory.unattended RUN_PATH``: takes the first rung that fits, or says why.
+"""``python -m cockpit.memory.unattended RUN_PATH SUPERVISOR``: takes the first rung that fits.
 
-A process of its own, started by the supervisor and gone before anything trains: one JSON object
-on standard output, ``{"attempt": N}`` or ``{"title", "message", "remedy"}``.
+A process of its own, started by the supervisor, whose pid it is given, and gone before anything
+trains. It writes one JSON object: ``{"attempt": N}`` or ``{"title", "message", "remedy"}``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
 from cockpit.memory import recovery
 from cockpit.memory.oracle import Oracle, limits_of
+from cockpit.memory.situation import examine
 from cockpit.system import hardware
 from cockpit.system.run_dir import RunDir
 
@@ -26,22 +27,24 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     try:
-        document: dict[str, Any] = {"attempt": go_on(RunDir(Path(sys.argv[1])))}
+        document: dict[str, Any] = {"attempt": go_on(RunDir(Path(sys.argv[1])), int(sys.argv[2]))}
     except CockpitError as error:
         document = dict(error.to_json())
     print(json.dumps(document), file=answers, flush=True)
 
 
-def go_on(run: RunDir) -> int:
+def go_on(run: RunDir, supervisor: int) -> int:
     """Adds the attempt that goes on and returns its number; CockpitError if a person must choose.
 
-    Nothing runs the attempt yet.
+    Nothing runs the attempt yet: it is not added unless ``supervisor`` is there to do so.
     """
-    situation = recovery.examine(run)
+    situation = examine(run)
     with Oracle(hardware.this_machine(), adapted_layers=situation.adapted_layers) as oracle:
         limits = limits_of(situation.plan, use_data=True)
         found = recovery.ladder(situation, oracle.price, limits, oracle.lengths, until_fits=True)
     rung = choose(found, situation.plan, run)
+    if os.getppid() != supervisor:
+        raise CockpitError("The supervisor is gone", "", f"Go on with: cockpit recover {run.name}")
     attempt = recovery.take(
         situation, rung, automatic=True, launch=False, budget_bytes=found.budget_bytes
     )

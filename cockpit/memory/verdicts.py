@@ -189,9 +189,7 @@ def judge(
             return verdict("fits", True, why, **needs)
         if now.parts["weights"] > budget_bytes:
             return verdict("does not fit", True, why, **needs)
-        change = fit.cheapest(
-            lambda changed: ask(subject, changed), plan, budget_bytes, limits, refine=False
-        )
+        change = fit.cheapest(lambda changed: ask(subject, changed), plan, budget_bytes, limits)
     except TraceError as error:
         reason = ": ".join(part for part in (error.title, error.message) if part)
         known = any(words in reason for words in _NOT_TRAINABLE)

@@ -20,7 +20,8 @@ from pydantic import ValidationError
 from cockpit.core.forecast import MemoryForecast
 from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
-from cockpit.memory.lengths import Batches, full_length, of_data
+from cockpit.memory import lengths, process_size
+from cockpit.memory.lengths import Batches
 
 
 def main() -> None:
@@ -57,24 +58,31 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _warm_up() -> None:
-    from cockpit.memory import trace  # noqa: F401
+    import cockpit.trainer.attempt  # noqa: F401
+    from cockpit.memory import extend  # noqa: F401
+
+    process_size.measure_imports()
 
 
 def _forecast(plan: RunPlan, request: dict[str, Any]) -> MemoryForecast:
-    whole = full_length(plan)
+    whole = lengths.full_length(plan)
     try:
-        batches = _batches(plan, request["folder"]) if request.get("data") else whole
+        named = request.get("data")
+        tokens = _token_lengths(request["folder"], _data_fields(plan)) if named else None
     except (ValueError, OSError):
         _trace(plan, request, whole)  # where the model is the trouble, this says so
         raise
-    if (batches.train, batches.micro) == (whole.train, whole.micro):
+    if tokens is None:
         return _trace(plan, request, whole)
-    forecast = _trace(plan, request, batches)
+    batches = lengths.of_data(plan, tokens.train, tokens.valid, tokens.prompts, tokens.test)
+    forecast = _with_data(_trace(plan, request, batches), tokens, batches, request)
+    if (batches.train, batches.micro) == (whole.train, whole.micro):
+        return forecast
     if not request.get("compare", True):
         return forecast
     at_full_length = _trace(plan, request, whole)
     length = f"{at_full_length.peak_bytes / 1e9:.1f} GB at full length"
-    longest = f"longest batch {batches.train[1] - 1:,} tokens; {length}"
+    longest = f"longest batch {forecast.longest_batch_tokens:,} tokens; {length}"
     return forecast.model_copy(
         update={
             "full_length_peak_bytes": at_full_length.peak_bytes,
@@ -83,40 +91,54 @@ def _forecast(plan: RunPlan, request: dict[str, Any]) -> MemoryForecast:
     )
 
 
+def _with_data(
+    forecast: MemoryForecast, tokens: _Tokens, batches: Batches, request: dict[str, Any]
+) -> MemoryForecast:
+    """With the length of the longest batch, and with what the examples themselves take."""
+    data_bytes = process_size.of_data(
+        request["backend"], tokens.train, tokens.valid, tokens.test[0]
+    )
+    return forecast.model_copy(
+        update={
+            "longest_batch_tokens": batches.train[1] - 1,
+            "footprint_bytes": forecast.needed_bytes + data_bytes,
+        }
+    )
+
+
 def _trace(plan: RunPlan, request: dict[str, Any], batches: Batches) -> MemoryForecast:
-    from cockpit.memory import build
-    from cockpit.memory.trace import Trained, trace
+    from cockpit.memory import build, extend
+    from cockpit.memory.trace import Trained
 
-    where = Trained(request["backend"], request.get("chip"))
-    if request.get("config"):
-        model = build.from_config_alone(request["config"])
-    else:
-        model = build.from_folder(Path(request["folder"]), plan)
-    adapted_layers = request.get("adapted_layers")
-    found = trace(model, plan, batches.train, batches.valid, where, adapted_layers, batches.micro)
-    return found.forecast
+    folder = request.get("folder")
+    prompts = _prompt_tokens(folder, plan.sample_prompts, plan.trust_remote_code)
+    where = Trained(request["backend"], request.get("chip"), prompt_tokens=prompts)
 
+    def make() -> Any:
+        if request.get("config"):
+            return build.from_config_alone(request["config"])
+        return build.from_folder(Path(request["folder"]), plan)
 
-def _batches(plan: RunPlan, folder: str) -> Batches:
-    tokens = _token_lengths(folder, _data_fields(plan))
-    return of_data(plan, tokens.train, tokens.valid, tokens.prompts)
+    return extend.forecast(make, plan, batches, where, request.get("adapted_layers"))
 
 
 def _data_fields(plan: RunPlan) -> str:
     """What of a plan decides how long its examples are."""
     fields = {"data", "hf_dataset", "mask_prompt", "max_seq_length", "trust_remote_code"}
-    fields |= {"long_examples"}
+    fields |= {"long_examples", "test"}
     fields |= {"prompt_feature", "completion_feature", "chat_feature", "text_feature"}
     return plan.model_dump_json(include=fields | {"model"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:
-    """Of every training and validation example, and in ``prompts`` what the loss leaves out."""
+    """Of every training and validation example, and in ``prompts`` what the loss leaves out;
+    in ``test`` both of the examples to test on, where the plan does."""
 
     train: list[int]
     valid: list[int]
     prompts: tuple[list[int], list[int]]
+    test: tuple[list[int], list[int]]
 
 
 @lru_cache(maxsize=8)
@@ -129,9 +151,26 @@ def _token_lengths(folder: str, fields: str) -> _Tokens:
     plan = RunPlan.model_validate_json(fields)
     settings = {"trust_remote_code": plan.trust_remote_code}
     loaded = data.load(plan, load_tokenizer(Path(folder), settings), lambda _: None)
-    train, valid = loaded.train, loaded.valid
-    prompts = train.offsets.tolist(), valid.offsets.tolist()
-    return _Tokens(train.lengths.tolist(), valid.lengths.tolist(), prompts)
+    train, valid, test = loaded.train, loaded.valid, loaded.test
+    return _Tokens(
+        train.lengths.tolist(),
+        valid.lengths.tolist(),
+        (train.offsets.tolist(), valid.offsets.tolist()),
+        (test.lengths.tolist(), test.offsets.tolist()),
+    )
+
+
+@lru_cache(maxsize=8)
+def _prompt_tokens(folder: str | None, prompts: tuple[str, ...], trust_remote_code: bool) -> int:
+    """Tokens of the longest sample prompt; 0 without any, or where there is no tokenizer."""
+    if folder is None or not prompts:
+        return 0
+    from mlx_lm.utils import load_tokenizer
+
+    from cockpit.trainer.sampling import encode
+
+    tokenizer = load_tokenizer(Path(folder), {"trust_remote_code": trust_remote_code})
+    return max(len(encode(tokenizer, prompt)) for prompt in prompts)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ def test_what_a_length_cuts() -> None:
         ([128], 128),
         ([129], 256),
         ([10**6], 32768),
+        ([100] * 50 + [10**6], 128),  # that one is to be split
     ],
 )
 def test_the_recommended_length(values: list[int], wanted: int) -> None:
@@ -61,6 +62,12 @@ def test_the_histogram_counts_every_example_once() -> None:
     assert len(bins) <= lengths.HISTOGRAM_BINS + 1
     assert bins[0].low == 10
     assert (bins[-1].high, bins[-1].examples) == (None, 2)
+
+
+def test_one_enormous_example_does_not_flatten_the_histogram() -> None:
+    bins = lengths.histogram([*range(10, 60), 10**6])
+    assert len([one for one in bins if one.examples]) > 10
+    assert (bins[-1].high, bins[-1].examples) == (None, 1)
 
 
 def test_padding_and_epochs_as_the_trainer_batches() -> None:

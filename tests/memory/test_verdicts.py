@@ -37,13 +37,13 @@ def subject(**config: Any) -> Subject:
 
 def test_the_budget_decides(prices: PriceList) -> None:
     asked = prices.ask(subject(), PLAN)
-    verdict = verdicts.judge(subject(), PLAN, asked.peak_bytes, prices.ask)
+    verdict = verdicts.judge(subject(), PLAN, asked.needed_bytes, prices.ask)
     assert verdict.fits == "fits" and verdict.trains and not verdict.flags
     assert verdict.peak_bytes == asked.peak_bytes
-    less = verdicts.judge(subject(), PLAN, asked.peak_bytes - 1, prices.ask)
+    less = verdicts.judge(subject(), PLAN, asked.needed_bytes - 1, prices.ask)
     assert less.fits == "fits with changes" and less.flags.startswith("--")
     changed = prices.ask(subject(), PLAN.with_changes(**less.changes))
-    assert changed.peak_bytes <= asked.peak_bytes - 1
+    assert changed.needed_bytes <= asked.needed_bytes - 1
     none = verdicts.judge(subject(), PLAN, asked.parts["weights"] - 1, prices.ask)
     assert none.fits == "does not fit"
 
