@@ -1,13 +1,12 @@
-"""Makes screenshots/{choose,run,runs}.svg from a real training of the embedded model.
+"""Makes screenshots/*.svg from real trainings: the tour of scripts/tour.py.
 
-    python scripts/screenshots.py [--size 110x34] [--folder screenshots]
+    python -m scripts.screenshots [--size 110x34] [--folder screenshots]
                                   [--model FOLDER] [--data FOLDER] [--updates 60]
+                                  [--limit-mb 1500] [--theme NAME]
 
-Nothing in the pictures is made up: a run is launched from the Choose screen with the real
-supervisor and trainer, and the Run screen is taken while it trains. Without --model it is the
-embedded model, as in the committed pictures; scripts/smollm2.py makes a larger one. Runs
-land in a temporary home. With resvg-py installed (a development tool, not a dependency) PNGs are
-written too.
+Nothing in the pictures is made up. Without --model it is the embedded model; scripts/smollm2.py
+makes the larger one of the committed pictures. Runs land in a temporary home. With resvg-py
+installed (a development tool, not a dependency) PNGs are written too.
 """
 
 from __future__ import annotations
@@ -19,32 +18,15 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-
-from textual.pilot import Pilot
 
 from cockpit.core.plan import RunPlan
 from cockpit.embedded import demo_data_path
-from cockpit.system import run_dir
-from cockpit.ui.app import CockpitApp
+from cockpit.system import observe, run_dir
 from cockpit.ui.presets import base_plan
-from cockpit.ui.screens.run import RunScreen
-from cockpit.ui.widgets.estimate import Estimate
-from cockpit.ui.widgets.runs_table import RunsTable
+from scripts import tour
 
-GIVE_UP_SECONDS = 300.0
-# Enough of the run to see the curve fall and a validation or two.
-SHARE_DONE = 0.65
 FONTS = Path("/usr/share/fonts")
-
-
-async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + GIVE_UP_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise SystemExit("the interface did not get there")
-        await pilot.pause(0.1)
 
 
 def plan_for(model: str, updates: int) -> RunPlan:
@@ -61,55 +43,16 @@ def plan_for(model: str, updates: int) -> RunPlan:
     return RunPlan.model_validate(fields)
 
 
-async def take_all(size: tuple[int, int], folder: Path, plan: RunPlan) -> list[Path]:
-    """Walks through the interface as a newcomer does; returns the pictures."""
-    app = CockpitApp("choose", plan)
-    taken: list[Path] = []
-
-    def take(name: str) -> None:
-        path = folder / f"{name}.svg"
-        path.write_text(app.export_screenshot(title="cockpit", simplify=True))
-        taken.append(path)
-
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.screen.query(Estimate))
-        estimate = app.screen.query_one(Estimate)
-        await until(pilot, lambda: is_traced(estimate))
-        await pilot.press("tab", *["down"] * 5)
-        await pilot.pause()
-        take("choose")
-
-        await pilot.press("ctrl+r")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen))
-        screen = app.screen
-        assert isinstance(screen, RunScreen)
-        await pilot.press("l")
-        await until(pilot, lambda: (screen.view.share_done or 0.0) >= SHARE_DONE)
-        take("run")
-
-        await until(pilot, lambda: not screen.view.state.active)
-        await second_run(pilot)
-        take("runs")
-    return taken
+def too_large(plan: RunPlan) -> RunPlan:
+    """The same with sixteen times the examples at once, for a few updates."""
+    return plan.with_changes(batch_size=16 * plan.batch_size, iters=8, save_every=2)
 
 
-def is_traced(estimate: Estimate) -> bool:
-    settled = not (estimate.waiting or estimate.tracing or estimate.stale)
-    return settled and estimate.forecast is not None and estimate.forecast.method == "trace"
-
-
-async def second_run(pilot: Pilot[None]) -> None:
-    """Another run, smaller, so that the list has one that goes on and one that is done."""
-    app = pilot.app
-    await pilot.press("n")
-    await until(pilot, lambda: app.screen.query(Estimate))
-    await pilot.press("ctrl+r")
-    await until(pilot, lambda: isinstance(app.screen, RunScreen))
-    await pilot.press("r")
-    await until(pilot, lambda: app.screen.query(RunsTable))
-    table = app.screen.query_one(RunsTable)
-    await until(pilot, lambda: table.runs and table.runs[0].summary.status == "running")
-    await until(pilot, lambda: table.runs[0].summary.final_train_loss is not None)
+async def take_all(stops: tour.Tour, plan: RunPlan, limit_bytes: int) -> None:
+    await tour.first_run(stops, plan)
+    await tour.out_of_memory(stops, too_large(plan), limit_bytes)
+    await tour.all_runs(stops)
+    await tour.data(stops, Path(plan.data), plan.model)
 
 
 def to_png(svg: Path) -> Path | None:
@@ -129,8 +72,6 @@ def to_png(svg: Path) -> Path | None:
 
 def wait_for_runs() -> None:
     """A temporary home may only go when nobody writes into it any more."""
-    from cockpit.system import observe
-
     while any(observe.current_state(run).active for run in run_dir.all_runs()):
         time.sleep(0.2)
 
@@ -142,6 +83,8 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="A model folder; without it, 'nano'.")
     parser.add_argument("--data", type=Path, default=demo_data_path())
     parser.add_argument("--updates", type=int, default=60)
+    parser.add_argument("--limit-mb", type=int, default=1500, help="What kills the large plan.")
+    parser.add_argument("--theme")
     options = parser.parse_args()
     columns, _, rows = options.size.partition("x")
     folder = options.folder.absolute()
@@ -157,10 +100,11 @@ def main() -> None:
             (Path(home) / "models").mkdir()
             (Path(home) / model).symlink_to(options.model.absolute())
         os.chdir(home)
+        stops = tour.Tour(folder, (int(columns), int(rows)), options.theme)
         plan = plan_for(model, options.updates)
-        taken = asyncio.run(take_all((int(columns), int(rows)), folder, plan))
+        asyncio.run(take_all(stops, plan, options.limit_mb * 10**6))
         wait_for_runs()
-    for svg in taken:
+    for svg in stops.taken:
         png = to_png(svg)
         print(svg, png or "(no PNG: resvg-py is not installed)")
 

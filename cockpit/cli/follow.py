@@ -13,6 +13,7 @@ from cockpit.core import events as ev
 from cockpit.core import format as fmt
 from cockpit.core import guard
 from cockpit.core.concerns import concerns
+from cockpit.core.ladder import cost_in_words
 from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RunState
 from cockpit.errors import CockpitError
@@ -154,7 +155,8 @@ def recovery_line(event: ev.Recovered) -> str:
     """``attempt 2 recovers from update 40 (3 made again): Fewer layers: 4 -> 2``."""
     taken = event.recovery
     again = f" ({taken.lost_updates} made again)" if taken.lost_updates else ""
-    return f"attempt {event.attempt} recovers from update {taken.from_update}{again}: {taken.title}"
+    said = f"attempt {event.attempt} recovers from update {taken.from_update}{again}: {taken.title}"
+    return said if taken.slowdown is None else f"attempt {event.attempt}: {cost_in_words(taken)}"
 
 
 def validation_line(validation: ev.Validated, state: RunState) -> str:

@@ -14,13 +14,13 @@ from cockpit.core.ladder import Ladder, Rung
 from cockpit.errors import CockpitError
 from cockpit.memory import recovery
 from cockpit.memory.oracle import Oracle, limits_of
-from cockpit.memory.recovery import Situation
+from cockpit.memory.situation import Situation, examine
 from cockpit.system import hardware, run_dir
 
 
 def recover(arguments: argparse.Namespace) -> int:
     run = run_dir.find(arguments.which)
-    situation = recovery.examine(run)
+    situation = examine(run)
     for line in what_happened(situation):
         output.say(line)
     changes = overrides_from_arguments(arguments)
@@ -105,7 +105,7 @@ def _table(ladder: Ladder) -> Iterator[str]:
 
 def _described(rung: Rung, budget_bytes: int | None, *, marked: bool) -> Iterator[str]:
     """``> batch_size  Smaller micro-batches: 4 x 1 -> 2 x 2   1.20 GB of 1.50 GB  lossless``."""
-    need = gigabytes(rung.forecast.peak_bytes) if rung.forecast else NOT_AVAILABLE
+    need = gigabytes(rung.forecast.needed_bytes) if rung.forecast else NOT_AVAILABLE
     words = [f"{need} of {gigabytes(budget_bytes)}"] if rung.changes else []
     words += ["lossless"] if rung.lossless and rung.changes else []
     words += ["below the plan's floor"] if rung.below_floor else []

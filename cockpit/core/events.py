@@ -233,20 +233,26 @@ class TrainerExited(Record):
 
 
 class Guarded(Record):
-    """The guard saw memory run out. ``level`` stop: it asked for a checkpoint and a stop."""
+    """The guard saw memory run out. ``level`` stop: it asked for a checkpoint and a stop.
+
+    ``room_bytes`` is what the limit left the trainer in all; None where no limit told.
+    """
 
     type: Literal["guard"] = "guard"
     attempt: int
     level: Literal["warn", "stop"]
     title: str
     evidence: tuple[str, ...] = ()
+    room_bytes: int | None = None
 
 
 class Recovery(BaseModel):
     """One way on that was taken: kept in the attempt's resume.json by whoever took it.
 
     ``rung`` is its name on the ladder, ``changes`` the plan fields that are not as before.
-    ``lost_updates`` were made after the checkpoint and are made again.
+    ``lost_updates`` were made after the checkpoint and are made again. ``slowdown`` is how many
+    times as long a token takes as in the attempt before, measured; None until it is.
+    ``forecast_bytes`` is what the whole process was expected to need, of ``budget_bytes``.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -261,10 +267,11 @@ class Recovery(BaseModel):
     budget_bytes: int | None = None
     automatic: bool = False
     cause: str = ""
+    slowdown: float | None = None
 
 
 class Recovered(Record):
-    """The attempt that a recovery started."""
+    """The attempt that a recovery started; once more when it is known what that costs."""
 
     type: Literal["recovered"] = "recovered"
     attempt: int

@@ -2,7 +2,9 @@
 
 What it can do: a stop is obeyed between two updates, so the guard prevents a death that builds
 up over updates: batches that get longer, a leak, other programs that eat the memory, a machine
-that swaps itself to a standstill. It needs to have seen the trainer at least near its peak.
+that swaps itself to a standstill. It needs to have seen the trainer near its peak, or a forecast
+that is known to be right on this kind of device: a batch to come that it says cannot fit ends the
+run while nothing is lost, however far off it is.
 
 What it cannot do: nothing reaches a trainer inside an update. One that takes the last memory and
 the life of the process in a single update, the first above all, is what the forecast before the
@@ -14,29 +16,24 @@ only well below where it began; growth that the forecast explains is no alarm; s
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cockpit.core.events import Guarded
 from cockpit.core.format import gigabytes
+from cockpit.core.guard_course import Course
 from cockpit.core.guard_reading import FULL_READING_SECONDS, Bound, Reading
 from cockpit.core.guard_settings import GuardSettings
-from cockpit.core.trend import Trend
 
 Level = Literal["fine", "warn", "stop"]
 
-# A step below this share of the limit is noise.
-NOISE_SHARE = 0.002
 # The update that runs now cannot be stopped, nor the one that starts before the stop is read.
 UPDATES_TO_STOP = 2.5
 # Other programs are not expected to go on growing for as long as a slow update takes.
 MOST_SECONDS_AHEAD = 30.0
-# Rises in a row that are no coincidence of batch lengths.
-STEADY_RISES = 3
-# MLX's count above the forecast by this factor: the forecast explains nothing any more.
-BEYOND_FORECAST = 1.1
+# What they took in two seconds near the limit, they are expected to take for as long again.
+MOST_SECONDS_OF_HURRY = 4.0
 # Whose stop would help: a trainer with less than this share of RAM is not what fills it.
 CULPRIT_SHARE = 0.25
 CALM_SECONDS = 60.0
@@ -44,12 +41,16 @@ CALM_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``is_new``: the level was reached with this reading, and nobody has been told yet."""
+    """``is_new``: the level was reached with this reading, and nobody has been told yet.
+
+    ``free_bytes`` is what the limit in question had left; None where there is none.
+    """
 
     level: Level = "fine"
     title: str = ""
     evidence: tuple[str, ...] = ()
     is_new: bool = False
+    free_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class _Concern:
     title: str
     evidence: tuple[str, ...]
     readings: int
+    free_bytes: int | None = None
 
 
 class Guard:
@@ -71,12 +73,12 @@ class Guard:
         self._held: dict[str, int] = {}
         self._verdict = Verdict()
         self._calm_since: float | None = None
-        self._courses: dict[str, _Course] = {}
+        self._courses: dict[str, Course] = {}
 
     def see(self, reading: Reading) -> Verdict:
         """The verdict after one more reading."""
         for bound in reading.bounds:
-            self._courses.setdefault(bound.name, _Course()).add(bound, reading)
+            self._courses.setdefault(bound.name, Course()).add(bound, reading)
         if self._verdict.level == "stop":
             return self._again()
         concerns = [*self._of_bounds(reading), *self._of_pressure(reading)]
@@ -84,14 +86,15 @@ class Guard:
         ripe = [c for c in concerns if self._held[c.rule] >= c.readings]
         worst = next((c for c in ripe if c.level == "stop"), ripe[0] if ripe else None)
         if worst is not None and (worst.level == "stop" or self._verdict.level == "fine"):
-            self._verdict = Verdict(worst.level, worst.title, worst.evidence, is_new=True)
+            self._verdict = Verdict(
+                worst.level, worst.title, worst.evidence, is_new=True, free_bytes=worst.free_bytes
+            )
             return self._verdict
         self._calm_down(reading)
         return self._again()
 
     def _again(self) -> Verdict:
-        last = self._verdict
-        return Verdict(last.level, last.title, last.evidence)
+        return replace(self._verdict, is_new=False)
 
     def _count(self, concerns: list[_Concern], reading: Reading) -> None:
         """A quick look neither adds to nor breaks what only full readings can tell."""
@@ -129,41 +132,45 @@ class Guard:
                 yield self._concern("warn", "near", bound, "Memory is nearly full", told)
 
     def _to_come(
-        self, bound: Bound, course: _Course, reading: Reading, told: tuple[str, ...]
+        self, bound: Bound, course: Course, reading: Reading, told: tuple[str, ...]
     ) -> Iterator[_Concern]:
         """The forecast's lower edge, on top of what was measured beside it, passes the limit."""
-        low = reading.forecast_low_bytes
+        low = None if reading.longest_seen else reading.forecast_low_bytes
         if low is None or course.beside_mlx is None or course.beside_mlx + low <= bound.limit_bytes:
             return
         evidence = (*told, f"forecast for the longest batch: {gigabytes(course.beside_mlx + low)}")
-        if bound.share >= self._settings.foreseen_share:
+        # What others hold may be gone by then; what the trainer itself needs is not.
+        sure = reading.forecast_is_sure and (course.alone_beside_mlx or 0) + low > bound.limit_bytes
+        if sure or bound.share >= self._settings.foreseen_share:
             title = "A longer batch would run out of memory"
             yield self._concern("stop", "to come", bound, title, evidence)
         yield self._concern("warn", "may not fit", bound, "Longer batches may not fit", evidence)
 
     def _leaping(
-        self, bound: Bound, course: _Course, reading: Reading, told: tuple[str, ...]
+        self, bound: Bound, course: Course, reading: Reading, told: tuple[str, ...]
     ) -> Iterator[_Concern]:
-        """One more rise like the last passes the limit, and no forecast says that none comes."""
-        counted, forecast = reading.mlx_peak_bytes, reading.forecast_peak_bytes
-        if counted is not None and forecast and counted <= BEYOND_FORECAST * forecast:
-            return
+        """One more rise like the last passes the limit, and no forecast explains it."""
         near = bound.share >= self._settings.foreseen_share and not reading.longest_seen
-        # One that rises with every update rises in the one that is under way, and once more.
-        coming = max(2 * course.steady_rise_bytes, course.last_rise_bytes if near else 0)
+        # What rises with every update rises in the one that is under way, and may once more.
+        steady = round(UPDATES_TO_STOP * course.steady_rise_bytes)
+        coming = max(steady, course.last_rise_bytes if near else 0)
         if coming and bound.needed_bytes + coming >= bound.limit_bytes:
             evidence = (*told, f"the last rise was {gigabytes(course.last_rise_bytes)}")
             title = "One more rise like the last would run out of memory"
             yield self._concern("stop", "leaping", bound, title, evidence)
 
     def _growing(
-        self, bound: Bound, course: _Course, reading: Reading, told: tuple[str, ...]
+        self, bound: Bound, course: Course, reading: Reading, told: tuple[str, ...]
     ) -> Iterator[_Concern]:
         own, others = course.growth(bound)
         updates = UPDATES_TO_STOP * (reading.update_seconds or 0.0)
         readings = self._settings.readings
         grown = own * (updates + readings * reading.look_seconds)
         grown += others * min(updates + readings * FULL_READING_SECONDS, MOST_SECONDS_AHEAD)
+        if bound.share >= self._settings.warn_share and (hurry := course.hurry(bound)):
+            others = max(others, hurry)
+            ahead = min(updates + readings * reading.look_seconds, MOST_SECONDS_OF_HURRY)
+            grown = max(grown, hurry * ahead)
         if grown and bound.needed_bytes + grown >= bound.limit_bytes:
             who = "the trainer grows" if own >= others else "other programs grow"
             evidence = (*told, f"{who} by {gigabytes(60 * max(own, others))} a minute")
@@ -173,7 +180,8 @@ class Guard:
     def _concern(
         self, level: Level, rule: str, bound: Bound, title: str, evidence: tuple[str, ...]
     ) -> _Concern:
-        return _Concern(level, f"{rule} {bound.name}", title, evidence, self._settings.readings)
+        name, free = f"{rule} {bound.name}", max(0, bound.limit_bytes - bound.needed_bytes)
+        return _Concern(level, name, title, evidence, self._settings.readings, free)
 
     def _of_pressure(self, reading: Reading) -> Iterator[_Concern]:
         settings = self._settings
@@ -214,52 +222,6 @@ def _pressed(reading: Reading, settings: GuardSettings) -> str:
             return ""
         return f"everything waited for memory {stalled:.0f} % of the time"
     return "memory pressure is critical" if reading.pressure == "critical" else ""
-
-
-@dataclass(slots=True)
-class _Course:
-    """How one bound's figures move.
-
-    ``beside_mlx`` is what is in use beside MLX's own peak: the least seen at an update's end,
-    since a look may come when the next update is under way.
-    """
-
-    beside_mlx: int | None = None
-    last_rise_bytes: int = 0
-    _rises: deque[int] = field(default_factory=lambda: deque(maxlen=STEADY_RISES))
-    _own_peak: int | None = None
-    _own: Trend = field(default_factory=Trend)
-    _others: Trend = field(default_factory=Trend)
-    _update: int = 0
-
-    def add(self, bound: Bound, reading: Reading) -> None:
-        """The trainer moves by the update, the others by the second."""
-        if reading.fresh:
-            self._others.add(reading.at, bound.others_bytes)
-        if reading.update == self._update:
-            return
-        self._update = reading.update
-        rise = 0 if self._own_peak is None else bound.own_peak_bytes - self._own_peak
-        self._own_peak = bound.own_peak_bytes
-        self._rises.append(rise if rise > NOISE_SHARE * bound.limit_bytes else 0)
-        self.last_rise_bytes = self._rises[-1] or self.last_rise_bytes
-        counted = reading.mlx_peak_bytes or 0
-        # What the forecast explains is no growth that goes on.
-        explained = min(counted, reading.forecast_peak_bytes or 0)
-        self._own.add(reading.at, bound.own_peak_bytes - explained)
-        if counted:
-            beside = bound.needed_bytes - counted
-            self.beside_mlx = beside if self.beside_mlx is None else min(self.beside_mlx, beside)
-
-    @property
-    def steady_rise_bytes(self) -> int:
-        """The smallest of the last rises if there was one with every update; else 0."""
-        return min(self._rises) if len(self._rises) == STEADY_RISES else 0
-
-    def growth(self, bound: Bound) -> tuple[float, float]:
-        """Of the trainer and of the others, in bytes per second."""
-        noise = NOISE_SHARE * bound.limit_bytes
-        return self._own.bytes_per_second(noise), self._others.bytes_per_second(noise)
 
 
 def _of(used_bytes: int, limit_bytes: int) -> str:

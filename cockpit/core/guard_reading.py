@@ -29,6 +29,11 @@ class Bound:
         return max(0, self.own_peak_bytes + self.others_bytes)
 
     @property
+    def alone_bytes(self) -> int:
+        """``needed_bytes`` if no other program held any."""
+        return max(0, self.own_peak_bytes + min(0, self.others_bytes))
+
+    @property
     def share(self) -> float:
         return self.needed_bytes / self.limit_bytes
 
@@ -38,9 +43,10 @@ class Reading:
     """What the supervisor knows at one moment; None is unknown. ``at`` is a monotonic clock's.
 
     ``mlx_peak_bytes`` is MLX's own count after ``update`` updates; ``longest_seen`` says that none
-    of the batches to come is longer than the longest so far. ``fresh`` is False for a quick
-    look at the trainer alone: pressure and swap are then those of the last full reading. The next
-    look comes after ``look_seconds``.
+    of the batches to come is longer than the longest so far. ``forecast_is_sure`` says that the
+    forecast was traced, on a kind of device where such were measured to be right. ``fresh`` is
+    False for a quick look at the trainer alone: pressure and swap are then those of the last full
+    reading. The next look comes after ``look_seconds``.
     """
 
     at: float
@@ -56,6 +62,7 @@ class Reading:
     mlx_peak_bytes: int | None = None
     forecast_low_bytes: int | None = None
     forecast_peak_bytes: int | None = None
+    forecast_is_sure: bool = False
     longest_seen: bool = False
     fresh: bool = True
     look_seconds: float = FULL_READING_SECONDS

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from cockpit.core.diagnosis import MEMORY_KINDS
-from cockpit.core.events import Diagnosis
+from cockpit.core.events import Diagnosis, Recovery
 from cockpit.core.forecast import MemoryForecast
 from cockpit.core.plan import RunPlan
 
@@ -109,6 +109,13 @@ def below_floor(before: RunPlan, changes: dict[str, Any]) -> bool:
         if isinstance(value, int) and 0 < value < floor:
             return True
     return False
+
+
+def cost_in_words(recovery: Recovery) -> str:
+    """What a recovery was measured to cost in time; empty while nobody knows."""
+    if recovery.slowdown is None:
+        return ""
+    return f"a token takes {recovery.slowdown:.2f} times as long as before, measured"
 
 
 def refused(rung: Rung, why: str) -> Rung:

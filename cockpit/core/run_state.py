@@ -280,8 +280,8 @@ def _apply_recovery(state: RunState, event: ev.Guarded | ev.Recovered | ev.Recov
         case ev.RecoveryRefused():
             state.refused = event
         case ev.Recovered():
-            if all(known.attempt != event.attempt for known in state.recoveries):
-                state.recoveries.append(event)
+            others = [known for known in state.recoveries if known.attempt != event.attempt]
+            state.recoveries = [*others, event]
 
 
 DIED = ev.Diagnosis(

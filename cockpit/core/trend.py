@@ -28,3 +28,10 @@ class Trend:
         seconds = points[-1][0] - points[0][0]
         grown = points[-1][1] - points[0][1]
         return grown / seconds if rises >= RISES and seconds > 0 and grown > 0 else 0.0
+
+    def lately(self, noise_bytes: float) -> float:
+        """How fast it grew in the slower of the last two steps; 0 unless both rose."""
+        last = list(self._points)[-3:]
+        if len(last) < 3 or any(b[1] - a[1] <= noise_bytes for a, b in pairwise(last)):
+            return 0.0
+        return min((b[1] - a[1]) / max(b[0] - a[0], 0.1) for a, b in pairwise(last))

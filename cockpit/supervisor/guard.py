@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from cockpit.core.events import Guarded, MemorySampled
 from cockpit.core.format import gigabytes
@@ -18,11 +19,13 @@ from cockpit.supervisor.progress import Progress
 from cockpit.supervisor.stops import Stops
 from cockpit.system import control
 from cockpit.system.run_dir import AttemptDir, RunDir
-from cockpit.system.sensors import Sensors
+from cockpit.system.sensors import Sensors, machine_source
 
 QUICK_SECONDS = 0.05
 # Near a limit a second is long: three full readings in a row may be one too many.
 NEAR_SECONDS = 0.1
+# Others that went on growing as since the full reading before would reach it within so many.
+NEAR_READINGS = 2
 # The first peaks come fast, and after a longer batch than any before the next may be longer yet.
 FIRST_UPDATES = 5
 UPDATES_AFTER_A_LONGER_ONE = 3
@@ -60,7 +63,10 @@ class MemoryGuard:
         self._sample = MemorySample()
         # When the last quick look was; None if a full reading came after it.
         self._seen_at: float | None = None
+        # Without the swap rates, which are those between two full readings.
+        self._source = machine_source()
         self._others_bytes = 0
+        self._others_rise = 0
         self._address_space: int | None = None
         self._gpu_bytes: int | None = None
         self._gpu_asked = False
@@ -77,18 +83,27 @@ class MemoryGuard:
 
     def read(self) -> MemorySample:
         """A full reading of the machine, judged."""
-        before = self._sensors.process(self._pid).footprint_bytes
-        self._sample = sample = self._sensors.read(self._pid)
-        # The trainer moves while the machine is read: the larger figure blames others for less.
-        own = max(before or 0, sample.footprint_bytes or 0)
-        self._others_bytes = (limits.used_bytes(sample) or 0) - own
+        others_before = self._others_bytes
+        self._sample = sample = self._weigh(self._sensors.read)
         self._address_space = limits.address_space_bytes(self._pid)
         self._look(fresh=True)
+        self._others_rise = max(0, self._others_bytes - others_before)
         return sample
 
     def glance(self) -> None:
-        """A quick look at the trainer alone, judged."""
+        """A quick look at the trainer, and near a limit at who else fills it; judged."""
+        if self._is_near:
+            self._weigh(lambda pid: self._source.read(pid).sample)
         self._look(fresh=False)
+
+    def _weigh(self, read: Callable[[int], MemorySample]) -> MemorySample:
+        """A sample of the machine, by which the others' share is known."""
+        before = self._sensors.process(self._pid).footprint_bytes
+        sample = read(self._pid)
+        # The trainer moves while the machine is read: the larger figure blames others for less.
+        own = max(before or 0, sample.footprint_bytes or 0)
+        self._others_bytes = (limits.used_bytes(sample) or 0) - own
+        return sample
 
     def last_glance(self) -> MemorySampled | None:
         """What a quick look after the last full reading saw, if anything had moved."""
@@ -107,7 +122,7 @@ class MemoryGuard:
         self._seen_at = None if fresh else time.time()
         if self._mode != "off":
             reading = self._reading(fresh=fresh)
-            self._is_near = any(bound.share >= self._near_share for bound in reading.bounds)
+            self._is_near = any(self._comes_near(bound) for bound in reading.bounds)
             self._act(self._rules.see(reading))
 
     def _reading(self, *, fresh: bool) -> Reading:
@@ -126,10 +141,16 @@ class MemoryGuard:
             mlx_peak_bytes=progress.peak_bytes,
             forecast_low_bytes=self._forecast.low_bytes,
             forecast_peak_bytes=self._forecast.peak_bytes,
+            forecast_is_sure=self._forecast.is_sure,
             longest_seen=progress.longest_seen,
             fresh=fresh,
             look_seconds=self.seconds_to_next_look or FULL_READING_SECONDS,
         )
+
+    def _comes_near(self, bound: Bound) -> bool:
+        """Whether it is nearly reached, or will be before the next full reading is judged."""
+        soon = bound.needed_bytes + NEAR_READINGS * self._others_rise
+        return soon >= self._near_share * bound.limit_bytes
 
     def _bounds(self) -> list[Bound]:
         found = limits.bounds(self._sample, self._others_bytes, self.peaks, self._address_space)
@@ -144,12 +165,14 @@ class MemoryGuard:
         if not verdict.is_new or verdict.level == "fine" or self._stops.asked:
             return
         level = "stop" if verdict.level == "stop" and self._mode == "stop" else "warn"
+        free, taken = verdict.free_bytes, self.peaks.footprint_bytes
         self._journal.write(
             Guarded(
                 attempt=self._attempt,
                 level=level,
                 title=verdict.title,
                 evidence=verdict.evidence,
+                room_bytes=None if free is None else taken + free,
             )
         )
         if level == "stop":

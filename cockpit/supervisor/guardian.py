@@ -17,6 +17,7 @@ from cockpit.supervisor.hang import HangWatch
 from cockpit.supervisor.journal import Journal
 from cockpit.supervisor.progress import Progress
 from cockpit.supervisor.sampling import SampleJournal
+from cockpit.supervisor.slowdown import Slowdown
 from cockpit.supervisor.stops import Stops
 from cockpit.supervisor.takeover import Charge
 from cockpit.supervisor.trainer_process import Exit, Trainer
@@ -97,10 +98,11 @@ class Guardian:
         """Once a second everything; in between, while memory moves fast, memory alone."""
         self._recent.clear()
         stops = Stops(self.run, trainer, self.journal, control.asked_since(attempt))
-        mode, examples = _of_plan(self.run, attempt)
-        progress = Progress(attempt.trainer_events, examples)
+        mode, examples, cut_at = _of_plan(self.run, attempt)
+        progress = Progress(attempt.trainer_events, examples, cut_at)
         guard = MemoryGuard(self.run, attempt, progress, stops, self.journal, self._sensors, mode)
         hang = HangWatch(attempt, progress, stops, self.journal)
+        slowdown = Slowdown(self.run, attempt, progress, self.journal)
         passed_on = False
         due = time.monotonic()
         while (exit := trainer.exit()) is None:
@@ -112,10 +114,13 @@ class Guardian:
                 stops.follow()
                 self._keep(guard.read())
                 hang.look()
+                slowdown.look()
             else:
                 guard.glance()
             left = due - time.monotonic()
             self.wakeup.wait(min(left, guard.seconds_to_next_look or left))
+        progress.follow()
+        slowdown.say()
         self._samples.flush()
         self._write_exit(attempt, exit, stops=stops, guard=guard, hang=hang)
 
@@ -191,11 +196,12 @@ class Guardian:
         self.journal.write(ev.TrainerExited(attempt=number, diagnosis=diagnosis))
 
 
-def _of_plan(run: RunDir, attempt: AttemptDir) -> tuple[GuardMode, int]:
-    """What the guard may do, and how many examples an update holds."""
+def _of_plan(run: RunDir, attempt: AttemptDir) -> tuple[GuardMode, int, int | None]:
+    """What the guard may do, how many examples an update holds, and where they are cut."""
     try:
         plan = run.plan_of(attempt)
     except (CockpitError, OSError):
         # The trainer will say what is wrong with it.
-        return "stop", 1
-    return plan.guard, plan.examples_per_update
+        return "stop", 1, None
+    cut_at = plan.max_seq_length if plan.long_examples == "cut" else None
+    return plan.guard, plan.examples_per_update, cut_at

@@ -29,6 +29,8 @@ class Forecast:
     budget_bytes: int | None = None
     # What an update takes on top of the loaded model.
     rise_bytes: int | None = None
+    # Traced, on a kind of device where forecasts were measured to be right.
+    is_sure: bool = False
 
     @classmethod
     def of(cls, attempt: AttemptDir) -> Forecast:
@@ -41,7 +43,8 @@ class Forecast:
         rise = None
         if low is not None and isinstance(parts, dict):
             rise = low - sum(size for name in _RESIDENT if isinstance(size := parts.get(name), int))
-        return cls(low, peak, budget, rise)
+        sure = document.get("method") == "trace" and document.get("unvalidated") is False
+        return cls(low, peak, budget, rise, sure)
 
 
 def guard_settings() -> GuardSettings:

@@ -22,11 +22,12 @@ _TAIL_BYTES = 64 * 1024
 class Progress:
     """Follows one attempt's trainer.jsonl, in which an update holds ``examples`` examples.
 
+    They are cut at ``most_tokens``; None if they are not.
     ``events`` counts what was read so far; ``seen`` the updates among it, and ``longer`` is the
     newest update whose batch held more tokens, or took more memory, than any before.
     """
 
-    def __init__(self, path: Path, examples: int = 1):
+    def __init__(self, path: Path, examples: int = 1, most_tokens: int | None = None):
         self.events = 0
         self.seen = 0
         self.update = 0
@@ -38,6 +39,7 @@ class Progress:
         self.peak_bytes: int | None = None
         self.seconds: deque[float] = deque(maxlen=RECENT_UPDATES)
         self._examples = examples
+        self._cut_at = most_tokens
         self._longest_tokens: int | None = None
         self._most_tokens = 0
         self._tail = jsonl.Tail(path)
@@ -73,7 +75,8 @@ class Progress:
             case ev.Updated():
                 self._learn_update(event)
             case ev.ModelLoaded():
-                self._longest_tokens = event.longest_tokens
+                lengths = (event.longest_tokens, self._cut_at)
+                self._longest_tokens = min((n for n in lengths if n is not None), default=None)
             case ev.PhaseChanged():
                 self.phase = event.phase
             case ev.Started():

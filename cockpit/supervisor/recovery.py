@@ -7,6 +7,7 @@ and is gone before anything trains.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -71,7 +72,9 @@ def _ask(run: RunDir, wakeup: Wakeup) -> dict[str, Any] | None:
     """What the child answered; None if this process was asked to end meanwhile."""
     try:
         child = subprocess.Popen(
-            [*COMMAND, str(run.path)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+            [*COMMAND, str(run.path), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
         )
     except OSError as error:
         return _failed(f"it could not be started: {error.strerror}")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import statistics
+
 from cockpit.core import events as ev
 from cockpit.core.events import Recovery
 from cockpit.system import backlog, checkpoints, jsonl
 from cockpit.system.run_dir import AttemptDir, RunDir
 
+# So many updates after the first tell how fast an attempt is.
+ENOUGH_UPDATES = 3
 _TAIL_BYTES = 64 * 1024
 
 
@@ -29,6 +33,20 @@ def last_update(attempt: AttemptDir) -> ev.Updated | None:
         if isinstance(event := ev.parse_event(line), ev.Updated):
             return event
     return None
+
+
+def seconds_per_token(attempt: AttemptDir) -> float | None:
+    """What a token took in the last updates of an attempt; None if it made too few.
+
+    Its first update, which compiles, does not count.
+    """
+    try:
+        _, lines = jsonl.ends(attempt.trainer_events, 0, _TAIL_BYTES)
+    except OSError:
+        return None
+    made = [event for event in map(ev.parse_event, lines) if isinstance(event, ev.Updated)]
+    times = [update.seconds / update.tokens for update in made[1:] if update.tokens]
+    return statistics.median(times) if len(times) >= ENOUGH_UPDATES else None
 
 
 def loaded(attempt: AttemptDir) -> ev.ModelLoaded | None:

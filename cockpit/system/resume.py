@@ -23,6 +23,7 @@ from cockpit.system import (
     plan_file,
     preflight,
     resume_content,
+    resume_words,
     run_lock,
     software,
 )
@@ -100,8 +101,8 @@ def prepare(
         state=state,
         plan=plan,
         request=request,
-        inherited=tuple(_inherited(state, plan, request)),
-        overridden=tuple(_overridden(state, plan, changed)),
+        inherited=tuple(resume_words.inherited(state, plan, request)),
+        overridden=tuple(resume_words.overridden(state, plan, changed)),
         refused=tuple(d for d in changed if d.refused),
         warnings=(
             *state.doubts,
@@ -273,31 +274,6 @@ def _check_length(run: RunDir, state: TrainerState, plan: RunPlan) -> None:
             f"early_stopping_patience is {patience}",
             f"Go on all the same: cockpit resume {run.name} --early-stopping-patience 0",
         )
-
-
-def _inherited(state: TrainerState, plan: RunPlan, request: ResumeRequest) -> Iterator[str]:
-    yield f"{plan.fine_tune_type} weights after {state.update} of {plan.updates} updates"
-    if state.kept_layers != state.plan.get("num_layers"):
-        layers = "all" if state.kept_layers < 1 else state.kept_layers
-        yield f"what {layers} layers learned; {plan.num_layers} of them are trained"
-    yield f"{plan.optimizer}'s moments and step, MLX's random state"
-    yield f"place in the data: epoch {state.epoch + 1}, update {state.position + 1} of it"
-    if request.held_learning_rate is not None:
-        yield f"learning rate {request.held_learning_rate:g}, set while it ran"
-    elif plan.lr_schedule:
-        yield f"schedule {plan.lr_schedule.name} at update {state.update}"
-    else:
-        yield f"learning rate {plan.learning_rate:g}"
-    if state.best_validation:
-        update, loss = state.best_validation
-        yield f"best validation loss {loss:.3f}, at update {update}"
-
-
-def _overridden(state: TrainerState, plan: RunPlan, changed: list[Difference]) -> Iterator[str]:
-    iters = state.plan.get("iters")
-    if iters != plan.iters:
-        yield f"iters: {iters} -> {plan.iters}"
-    yield from (difference.change for difference in changed)
 
 
 def _installed() -> dict[str, str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cockpit.core.plan import RunPlan
     from cockpit.core.run_state import RunState
     from cockpit.memory.oracle import Oracle
-    from cockpit.memory.recovery import Situation
+    from cockpit.memory.situation import Situation
     from cockpit.ui.tracing import Tracer
 
 
@@ -44,9 +44,9 @@ def wants_recovery(run: RunDir, state: RunState | None = None) -> bool:
 
 def examine(run: RunDir) -> Ways:
     """What ended the run; CockpitError if nothing did, or it cannot go on."""
-    from cockpit.memory import recovery
+    from cockpit.memory import situation
 
-    return Ways(recovery.examine(run))
+    return Ways(situation.examine(run))
 
 
 def price(ways: Ways, forecast_next: Callable[[int], object]) -> Ways:
@@ -125,7 +125,7 @@ def in_words(ways: Ways) -> str:
 def _rung_in_words(rung: Rung) -> str:
     lines = [rung.title]
     if rung.forecast is not None:
-        lines.append(f"  forecast {gigabytes(rung.forecast.peak_bytes)}")
+        lines.append(f"  forecast {gigabytes(rung.forecast.needed_bytes)}")
     lines += [f"  not offered: {rung.why_not}"] if rung.why_not else []
     lines += [f"  {said}" for said in rung.consequences]
     return "\n".join(lines)

@@ -93,6 +93,7 @@ def test_stop_is_said_once_and_stays() -> None:
         "stop",
         "Memory is about to run out",
         ("RAM and swap: 16.8 GB of 17.2 GB (98 %) at its peaks",),
+        free_bytes=LIMIT - round(0.98 * LIMIT),
     )
 
 
@@ -114,6 +115,46 @@ def test_growth_that_the_forecast_explains_is_no_alarm() -> None:
     }
     assert levels(growing(shares, **forecast)) == []
     assert levels(growing(shares)) == ["stop"]
+
+
+def test_others_that_hurry_are_not_waited_for_near_the_limit() -> None:
+    """8 % a second from 50 % on: too fast for a trend, and one more second is too long."""
+
+    def hurrying(until: float) -> list[tuple[str, float]]:
+        guard, said = Guard(), list[tuple[str, float]]()
+        for tick in range(200):
+            at = tick / 10
+            share = min(0.5 + 0.08 * at, until)
+            pace = {"update": 1 + int(at / 0.3), "update_seconds": 0.3, "look_seconds": 0.1}
+            now = reading(at, 0.5, share - 0.5, fresh=tick % 10 == 0, **pace)
+            if (verdict := guard.see(now)).is_new:
+                said.append((verdict.level, share))
+        return said
+
+    ((level, share),) = hurrying(until=1.2)
+    assert level == "stop" and 0.92 <= share < 0.97
+    assert hurrying(until=0.8) == []
+
+
+def test_a_batch_to_come_that_cannot_fit_ends_it_at_once_if_the_forecast_is_sure() -> None:
+    """Far from the limit: short batches now, a long one somewhere ahead."""
+
+    def short(share: float, low: float, **fields: Any) -> list[str]:
+        forecast = {"forecast_low_bytes": round(low * LIMIT)}
+        forecast |= {"forecast_peak_bytes": round((low + 0.02) * LIMIT)}
+        beside = {"mlx_peak_bytes": round((share - 0.1) * LIMIT)}
+        return levels(growing([share] * 20, **forecast | beside | fields))
+
+    assert short(0.4, 0.95, forecast_is_sure=True) == ["stop"]
+    assert short(0.4, 0.95) == ["warn"]
+    assert short(0.4, 0.85, forecast_is_sure=True) == []
+    # The longest was there and the limit held: the forecast is too high.
+    assert short(0.4, 0.95, forecast_is_sure=True, longest_seen=True) == []
+    # Other programs may have ended by then: with them it would not fit, alone it would.
+    forecast = {"forecast_low_bytes": round(0.85 * LIMIT), "forecast_is_sure": True}
+    forecast |= {"mlx_peak_bytes": round(0.3 * LIMIT)}
+    crowded = [reading(float(t), 0.4, others=0.3, update=t, **forecast) for t in range(1, 20)]
+    assert levels(crowded) == ["warn"]
 
 
 def test_growth_beyond_the_forecast_is_an_alarm() -> None:

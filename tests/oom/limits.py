@@ -23,6 +23,7 @@ class Cgroup:
     """A memory cgroup of its own; v1 or v2."""
 
     kinds = frozenset({"memory_kill"})
+    trainer = TRAINER
 
     def __init__(self, parent: Path, limit_name: str, peak_name: str):
         self._folder = parent / f"cockpit-test-{os.getpid()}-{next(_numbers)}"
@@ -32,7 +33,9 @@ class Cgroup:
     def command(self, limit_bytes: int | None = None) -> str:
         if limit_bytes is not None:
             (self._folder / self._limit_name).write_text(str(limit_bytes))
-        return _shell(f"echo $$ > {shlex.quote(str(self._folder))}/cgroup.procs && exec")
+        return _shell(
+            f"echo $$ > {shlex.quote(str(self._folder))}/cgroup.procs && exec", self.trainer
+        )
 
     def peak_bytes(self) -> int:
         return int((self._folder / self._peak_name).read_text())
@@ -49,6 +52,7 @@ class AddressSpace:
     """``ulimit -v``: the allocator gets no more, and MLX crashes."""
 
     kinds = frozenset({"allocator", "allocation"})
+    trainer = TRAINER
 
     def __init__(self, folder: Path):
         self._seen = folder / f"peak-{next(_numbers)}"
@@ -57,8 +61,8 @@ class AddressSpace:
         if limit_bytes is None:
             # The largest address space of the process, read while it lives.
             watch = "while grep VmPeak /proc/$$/status > {0}.new; do mv {0}.new {0}; done"
-            return _shell(f"( {watch.format(self._seen)} ) 2>/dev/null & exec")
-        return _shell(f"ulimit -v {limit_bytes // 1024} && exec")
+            return _shell(f"( {watch.format(self._seen)} ) 2>/dev/null & exec", self.trainer)
+        return _shell(f"ulimit -v {limit_bytes // 1024} && exec", self.trainer)
 
     def peak_bytes(self) -> int:
         return int(self._seen.read_text().split()[1]) * 1024
@@ -98,5 +102,5 @@ def _works(made: Cgroup) -> bool:
         return False
 
 
-def _shell(before: str) -> str:
-    return shlex.join(["sh", "-c", f'{before} "$@"', "limited", *TRAINER])
+def _shell(before: str, trainer: list[str]) -> str:
+    return shlex.join(["sh", "-c", f'{before} "$@"', "limited", *trainer])

@@ -90,6 +90,17 @@ def test_progress_is_read_as_it_is_written(tmp_path: Path) -> None:
     assert not progress.paused and not progress.training
 
 
+def test_examples_that_are_cut_are_no_longer_than_that(tmp_path: Path) -> None:
+    path = tmp_path / "trainer.jsonl"
+    loaded = {"parameters": 1, "trainable_parameters": 1, "layers": 1, "longest_tokens": 5000}
+    jsonl.append(path, ev.ModelLoaded(**loaded, train_examples=9, valid_examples=1).line())
+    jsonl.append(path, updated(1, tokens=250).line())
+    for cut_at, seen in ((129, True), (257, False), (None, False)):
+        progress = Progress(path, examples=2, most_tokens=cut_at)
+        progress.follow()
+        assert progress.longest_seen is seen
+
+
 def test_a_supervisor_that_comes_late_reads_the_end_alone(tmp_path: Path) -> None:
     path = tmp_path / "trainer.jsonl"
     path.write_bytes(b"".join(updated(n).line() for n in range(1, 5000)))

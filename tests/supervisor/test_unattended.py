@@ -13,8 +13,9 @@ import pytest
 from cockpit.core import events as ev
 from cockpit.core.plan import RunPlan
 from cockpit.embedded import demo_data_path
+from cockpit.memory import situation
 from cockpit.system import control, death, recoveries, run_dir
-from tests.supervisor.conftest import Supervised
+from tests.supervisor.conftest import Supervised, wait_until
 
 STARVING = Path(__file__).with_name("starving.py")
 PLAN = RunPlan(model="nano", data=str(demo_data_path()), iters=1_000_000, batch_size=8)
@@ -75,6 +76,28 @@ def test_it_stops_trying_where_it_gets_no_further(start: Start) -> None:
     assert "cockpit recover" in refused.remedy
     state = it.state()
     assert state.status == "failed" and state.refused == refused
+
+
+def test_a_supervisor_that_dies_while_it_prices_leaves_the_truth_and_the_choice(
+    start: Start,
+) -> None:
+    """Its forecasting child finds nobody to tell, and adds no attempt."""
+    it = start(on_oom="auto")
+
+    def pricing() -> psutil.Process | None:
+        if not any(note.message.startswith("Out of memory: looking") for note in it.of(ev.Note)):
+            return None
+        (supervisor,) = it.of(ev.SupervisorStarted)
+        return next(iter(psutil.Process(supervisor.pid).children()), None)
+
+    child = wait_until(pricing, "the forecasts")
+    it.end_processes()
+    child.wait()
+    state = it.state()
+    assert (state.status, state.attempt, len(it.run.attempts())) == ("failed", 1, 1)
+    assert not it.of(ev.RecoveryRefused) and not it.of(ev.Recovered)
+    found = situation.examine(it.run)
+    assert found.cure == "memory" and found.diagnosis.title == "The GPU ran out of memory"
 
 
 def test_it_asks_unless_it_was_told_otherwise(start: Start) -> None:

@@ -67,7 +67,7 @@ class RungList(CursorList):
     def row(self, index: int, width: int) -> Line:
         rung = self._rungs[index]
         sign, word, role = verdict(rung)
-        size = fmt.gigabytes(rung.forecast.peak_bytes) if rung.forecast else fmt.NOT_AVAILABLE
+        size = fmt.gigabytes(rung.forecast.needed_bytes) if rung.forecast else fmt.NOT_AVAILABLE
         kind = ("lossless" if rung.lossless else "changes") if rung.offered else ""
         room = max(10, width - VERDICT_WIDTH - SIZE_WIDTH - KIND_WIDTH - 1)
         shown: Role = "text" if rung.offered else "label"
