@@ -233,6 +233,6 @@ def told(guarded: Guarded) -> tuple[str, str, str]:
     """Title, message and remedy of what the guard did, as a screen shows an ending."""
     message = "; ".join(guarded.evidence)
     if guarded.level == "stop":
-        remedy = "It was saved and stopped before the kernel would have: go on with less memory."
+        remedy = "It is asked to save and stop before the kernel ends it: go on with less memory."
         return guarded.title, message, remedy
     return guarded.title, message, "Close other programs, or stop it and go on with less memory."

@@ -16,9 +16,10 @@ from cockpit.core.format import plain
 from cockpit.errors import CockpitError
 from cockpit.ui import environment
 from cockpit.ui.action_names import EVERYWHERE, named
+from cockpit.ui.appearance import BRIGHT, DARK, appearance, remember
 from cockpit.ui.palette import Actions
 from cockpit.ui.screens.dialogs import Question, error_dialog
-from cockpit.ui.themes import COCKPIT, TERMINAL, terminal_has_few_colours
+from cockpit.ui.themes import COCKPIT, LIGHT, TERMINAL, terminal_has_few_colours
 from cockpit.ui.tracing import Tracer
 from cockpit.ui.widgets.top_bar import TopBar, host_note
 
@@ -44,6 +45,7 @@ class CockpitApp(App[None]):
             Binding("n", "new_run", "New run", tooltip="Choose a model, data and a plan"),
             Binding("r", "runs", "Runs", tooltip="All runs: attach, stop, show"),
             Binding("D", "data", "Data", tooltip="Examine a data set before it is trained on"),
+            Binding("L", "turn_light", "Light/dark", show=False, tooltip="Light or dark colours"),
             Binding("question_mark", "help", "Keys", key_display="?", tooltip="All that work here"),
             Binding("ctrl+p", "command_palette", "Commands", tooltip="All actions", priority=True),
             Binding("q", "leave", "Quit", tooltip="Leave the cockpit; training goes on"),
@@ -65,9 +67,10 @@ class CockpitApp(App[None]):
         self._opened = False
         self.prompts_asked: list[str] = []
         self.tracer = Tracer()
-        self.register_theme(COCKPIT)
-        self.register_theme(TERMINAL)
-        self.theme = TERMINAL.name if few_colours else COCKPIT.name
+        for theme in (COCKPIT, LIGHT, TERMINAL):
+            self.register_theme(theme)
+        shades = COCKPIT if appearance() == DARK else LIGHT
+        self.theme = TERMINAL.name if few_colours else shades.name
 
     @property
     def crash(self) -> BaseException | None:
@@ -139,6 +142,13 @@ class CockpitApp(App[None]):
         if place is None:
             return True
         return self._opened and self._installed_screens[place] not in self.screen_stack
+
+    def action_turn_light(self) -> None:
+        """Where the terminal's own colours are used, they stay."""
+        if self.theme != TERMINAL.name:
+            chosen = LIGHT if self.theme == COCKPIT.name else COCKPIT
+            self.theme = chosen.name
+            remember(DARK if chosen is COCKPIT else BRIGHT)
 
     def action_new_run(self) -> None:
         self.switch_screen("choose")

@@ -1,4 +1,4 @@
-"""Two themes: one accent on near-black, and one that uses the terminal's own colours."""
+"""Three themes: one accent on near-black or on white, and the terminal's own colours."""
 
 from __future__ import annotations
 
@@ -32,6 +32,34 @@ COCKPIT = Theme(
         "scrollbar": "#3a444d",
         "scrollbar-background": "#14191e",
         "scrollbar-corner-color": "#14191e",
+    },
+)
+
+LIGHT = Theme(
+    name="cockpit-light",
+    dark=False,
+    primary="#00616d",
+    secondary="#4a565f",
+    accent="#00616d",
+    foreground="#0c1114",
+    background="#fbfcfc",
+    surface="#fbfcfc",
+    panel="#f0f3f5",
+    success="#22661c",
+    warning="#7a5200",
+    error="#a8222c",
+    variables={
+        "border": "#00616d",
+        "border-blurred": "#9aa7ae",
+        "block-cursor-background": "#00616d",
+        "block-cursor-foreground": "#ffffff",
+        "block-cursor-text-style": "bold",
+        "block-cursor-blurred-background": "#dbe4e7",
+        "block-cursor-blurred-foreground": "#1b2227",
+        "footer-key-foreground": "#00616d",
+        "scrollbar": "#9aa7ae",
+        "scrollbar-background": "#e9eef0",
+        "scrollbar-corner-color": "#e9eef0",
     },
 )
 

@@ -272,4 +272,4 @@ def test_what_it_did_is_told_with_a_remedy(level: Any) -> None:
     event = Guarded(attempt=1, level=level, title="Memory is nearly full", evidence=("a", "b"))
     title, message, remedy = told(event)
     assert (title, message) == ("Memory is nearly full", "a; b")
-    assert ("saved and stopped" in remedy) == (level == "stop")
+    assert ("save and stop" in remedy) == (level == "stop")

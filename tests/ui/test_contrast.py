@@ -1,6 +1,6 @@
 """Text stands out from its background by 4.5:1 at least (WCAG 2 AA), as it is painted.
 
-Of the shipped theme: the other one has the terminal's own colours, whatever those are.
+Of the shipped themes, dark and light: the third has the terminal's own colours.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from rich.color import Color
 from textual.color import Color as Shade
 from textual.pilot import Pilot
 
-from cockpit.ui.themes import COCKPIT
+from cockpit.ui.appearance import BRIGHT, DARK
+from cockpit.ui.themes import COCKPIT, LIGHT
 from tests.ui import recorded_runs as recorded
 from tests.ui.conftest import opened, screen_text, until, until_shown
 from tests.ui.test_colours import segments
@@ -40,13 +41,15 @@ def faint(pilot: Pilot[None]) -> list[tuple[str, float]]:
     for segment in segments(pilot):
         if segment.style is None or not any(map(str.isalnum, segment.text)):
             continue
-        front = shade_of(segment.style.color, str(COCKPIT.foreground))
-        back = shade_of(segment.style.bgcolor, str(COCKPIT.background))
+        theme = pilot.app.current_theme
+        front = shade_of(segment.style.color, str(theme.foreground))
+        back = shade_of(segment.style.bgcolor, str(theme.background))
         if (ratio := contrast(front, back)) < LEAST:
             found.append((segment.text.strip(), round(ratio, 2)))
     return found
 
 
+@pytest.mark.parametrize("shades", [DARK, BRIGHT])
 @pytest.mark.parametrize(
     ("start", "shows", "keys"),
     [
@@ -56,7 +59,14 @@ def faint(pilot: Pilot[None]) -> list[tuple[str, float]]:
         ("choose", ("ready to launch",), ("D",)),
     ],
 )
-async def test_text_stands_out(start: str, shows: tuple[str, ...], keys: tuple[str, ...]) -> None:
+async def test_text_stands_out(
+    start: str,
+    shows: tuple[str, ...],
+    keys: tuple[str, ...],
+    shades: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COCKPIT_THEME", shades)
     run = recorded.going()
     recorded.killed()
     async with opened(run if start == "going" else start, (120, 40)) as pilot:
@@ -67,6 +77,24 @@ async def test_text_stands_out(start: str, shows: tuple[str, ...], keys: tuple[s
             await pilot.press(key)
             await until(pilot, lambda before=before: screen_text(pilot) != before)
             assert faint(pilot) == []
+
+
+async def test_light_is_a_key_away_and_is_remembered() -> None:
+    async with opened("runs") as pilot:
+        await until_shown(pilot, "No runs yet")
+        await pilot.press("L")
+        await until(pilot, lambda: pilot.app.theme == LIGHT.name)
+    async with opened("runs") as pilot:
+        assert pilot.app.theme == LIGHT.name
+
+
+@pytest.mark.parametrize(("said", "theme"), [("0;15", LIGHT.name), ("15;0", COCKPIT.name)])
+async def test_a_terminal_that_says_what_it_is_gets_it(
+    said: str, theme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLORFGBG", said)
+    async with opened("runs") as pilot:
+        assert pilot.app.theme == theme
 
 
 def test_the_measure_is_the_standards() -> None:

@@ -23,7 +23,7 @@ from tests.ui.test_choose_screen import KEY_FIELDS, row_of
 
 BATCH_SIZE = 16
 RESERVED_BYTES = 11_000_000
-# Of the plan's peak: checkpointing alone does not make it fit, a half or a quarter of its batch does.
+# Of the peak: half of the batch fits or a quarter; checkpointing alone does not make it fit.
 BUDGET_SHARE = 0.62
 
 
