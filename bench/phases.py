@@ -1,6 +1,6 @@
 """What else a run does, forecast beside measured: loading, resuming, validating, answering.
 
-    python bench/phases.py MODEL_DIR [--keep DIR]
+    python bench/phases.py MODEL_DIR [--only TEXT] [--out FILE]
 
 MODEL_DIR is a small model with 32-bit weights, such as scripts/smollm2.py writes; a copy with
 16-bit weights is made of it. Each case is a run of ``cockpit train`` whose plan makes another
@@ -61,7 +61,7 @@ def main() -> int:
                 print(line_of(rows[-1]), flush=True)
     if arguments.out:
         arguments.out.write_text(json.dumps(rows, indent=1))
-    return 0
+    return 0 if all(row["low"] <= row["measured"] <= row["high"] for row in rows) else 1
 
 
 def halved(model: Path, to: Path) -> Path:
@@ -127,11 +127,12 @@ def ask(command: list[str], environment: dict[str, str]) -> dict[str, Any]:
 
 def high_water(run: Path, attempt: Path) -> int:
     """The largest footprint that the supervisor saw of the attempt's trainer."""
-    found = 0
+    found, current = 0, 1
     for text in (run / "supervisor.jsonl").read_text().splitlines():
         event = json.loads(text)
         sample = event.get("sample") or event
-        if event.get("attempt", int(attempt.name)) == int(attempt.name):
+        current = event.get("attempt", current)  # samples do not say whose they are
+        if current == int(attempt.name):
             found = max(found, sample.get("footprint_bytes") or 0)
     return found
 

@@ -59,7 +59,7 @@ class Tour:
 
 
 async def first_run(tour: Tour, plan: RunPlan) -> None:
-    """The forecast before the launch, and the run while it trains."""
+    """The forecast before the launch, the run while it trains, and what it learned."""
     async with tour.cockpit("choose", plan) as pilot:
         app = pilot.app
         await until(pilot, lambda: app.screen.query(Estimate))
@@ -75,6 +75,11 @@ async def first_run(tour: Tour, plan: RunPlan) -> None:
         await until(pilot, lambda: (screen.view.share_done or 0.0) >= SHARE_DONE)
         tour.take(pilot, "run")
         await until(pilot, lambda: not screen.view.state.active)
+        await pilot.press("T")
+        await until_shown(pilot, "enter asks both models")
+        await pilot.press("enter")
+        await until(pilot, lambda: screen_text(pilot).count(" tokens, ") == 2)
+        tour.take(pilot, "try")
 
 
 async def out_of_memory(tour: Tour, plan: RunPlan, limit_bytes: int) -> RunDir:
@@ -117,7 +122,7 @@ def killed(plan: RunPlan, trainer_command: str) -> RunDir:
 
 
 async def all_runs(tour: Tour) -> None:
-    """The list, while one more run goes on; two runs side by side; answers side by side."""
+    """The list, while one more run goes on; two runs side by side."""
     async with tour.cockpit("choose") as pilot:
         app = pilot.app
         await until(pilot, lambda: app.screen.query(Estimate))
@@ -129,8 +134,8 @@ async def all_runs(tour: Tour) -> None:
         await until(pilot, lambda: table.runs and table.runs[0].summary.status == "running")
         await until(pilot, lambda: table.runs[0].summary.final_train_loss is not None)
         tour.take(pilot, "runs")
-        await pilot.press("down", "space", "down", "space", "c")
-        await until_shown(pilot, "A ", "B ")
+        await pilot.press("space", "down", "down", "space", "c")
+        await until_shown(pilot, "Side by side", "learning_rate")
         tour.take(pilot, "compare")
 
 

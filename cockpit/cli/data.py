@@ -12,6 +12,7 @@ from cockpit.cli.progress import ProgressBar
 from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
 from cockpit.system import models, plan_file
+from cockpit.system.typed_path import expanded
 
 if TYPE_CHECKING:
     from cockpit.data.convert import Conversion
@@ -49,7 +50,7 @@ def _folder(arguments: argparse.Namespace) -> Path:
     named = {name for name in (arguments.folder, arguments.data) if name}
     if len(named) != 1:
         raise CockpitError("Name one data folder", "cockpit data DIR", "See: cockpit data --help")
-    return Path(named.pop()).expanduser()
+    return expanded(named.pop())
 
 
 def _plan(arguments: argparse.Namespace, where: Path) -> RunPlan:

@@ -13,6 +13,7 @@ from cockpit.core.format import plain
 from cockpit.errors import CockpitError
 from cockpit.system import export_file, run_dir
 from cockpit.system.run_dir import RunDir
+from cockpit.system.typed_path import expanded
 from cockpit.ui import exporting
 
 STANDARD_OUTPUT = "-"
@@ -72,5 +73,5 @@ def _path(named: str | None, runs: Sequence[RunDir], kind: str) -> Path:
     """The whole path; a free name where none is given."""
     if named is None:
         return exporting.proposed(runs, kind, Path.cwd())
-    path = Path(named).expanduser().absolute()
+    path = expanded(named).absolute()
     return exporting.proposed(runs, kind, path) if path.is_dir() else path

@@ -60,7 +60,7 @@ def _print_largest(largest: Sequence[Largest]) -> None:
     rows = []
     for each in largest:
         value = "none fits" if each.value is None else count(each.value)
-        peak = gigabytes(each.forecast.peak_bytes) if each.forecast else ""
+        peak = gigabytes(each.forecast.needed_bytes) if each.forecast else ""
         limit = "as far as model, data and search go" if each.at_limit else ""
         rows.append((each.lever, count(each.asked), value, peak, limit))
     output.print_table(("FIELD", "NOW", "LARGEST", "MEMORY", ""), rows)

@@ -14,6 +14,7 @@ from cockpit.results import gguf_family, kept
 from cockpit.results.choice import Choice
 from cockpit.results.fused_folder import FusedFolder
 from cockpit.system.model_files import ModelFiles
+from cockpit.system.typed_path import expanded
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
@@ -72,7 +73,7 @@ def warn_of_packing(model: Path, *, dequantize: bool) -> None:
 def _output(arguments: argparse.Namespace, found: Choice) -> Path:
     """Where it goes: as named, else a folder of the run's name here."""
     named = arguments.output
-    return Path(named).expanduser().absolute() if named else Path.cwd() / f"{found.run.name}-fused"
+    return expanded(named).absolute() if named else Path.cwd() / f"{found.run.name}-fused"
 
 
 def _print(document: dict[str, Any]) -> None:

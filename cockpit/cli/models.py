@@ -76,7 +76,7 @@ def _progress(number: int, total: int, subject: Subject) -> None:
 def _row(verdict: Verdict) -> tuple[str, ...]:
     trains = {True: "yes", False: "no", None: "not known"}[verdict.trains]
     word = f"fits with {verdict.flags}" if verdict.flags else verdict.fits
-    size, needs = parameters(verdict.parameters), gigabytes(verdict.peak_bytes)
+    size, needs = parameters(verdict.parameters), gigabytes(verdict.needed_bytes)
     return verdict.name, verdict.packing, size, needs, word, trains
 
 

@@ -75,7 +75,10 @@ def _add_training(add: Adder) -> None:
     command.add_argument("-c", "--config", metavar="YAML", help="A configuration of mlx_lm.lora.")
     command.add_argument("--detach", action="store_true", help="Start it and return at once.")
     command.add_argument(
-        "--anyway", action="store_true", help="Launch even if it is not expected to fit."
+        "--anyway",
+        action="store_true",
+        help="Launch even if it is not expected to fit. The guard still stops what surely "
+        "cannot; with --guard warn it only says so.",
     )
     command.add_argument(
         "--fit", action="store_true", help="If it does not fit, take the cheapest plan that does."

@@ -109,7 +109,10 @@ def _add_resume(add: Adder) -> None:
     )
     command.add_argument("--detach", action="store_true", help="Start it and return at once.")
     command.add_argument(
-        "--anyway", action="store_true", help="Launch even if it is not expected to fit."
+        "--anyway",
+        action="store_true",
+        help="Launch even if it is not expected to fit. The guard still stops what surely "
+        "cannot; with --guard warn it only says so.",
     )
     add_plan_flags(command)
 

@@ -22,7 +22,7 @@ from typing import Literal
 
 from cockpit.core.events import Guarded
 from cockpit.core.format import gigabytes
-from cockpit.core.guard_course import Course
+from cockpit.core.guard_course import BEYOND_FORECAST, Course
 from cockpit.core.guard_reading import FULL_READING_SECONDS, Bound, Reading
 from cockpit.core.guard_settings import GuardSettings
 
@@ -151,6 +151,10 @@ class Guard:
     ) -> Iterator[_Concern]:
         """One more rise like the last passes the limit, and no forecast explains it."""
         near = bound.share >= self._settings.foreseen_share and not reading.longest_seen
+        counted, forecast = reading.mlx_peak_bytes, reading.forecast_peak_bytes
+        if counted and forecast and counted <= BEYOND_FORECAST * forecast:
+            # The update under way is not counted yet: a longer batch looks like a rise beside MLX.
+            near = False
         # What rises with every update rises in the one that is under way, and may once more.
         steady = round(UPDATES_TO_STOP * course.steady_rise_bytes)
         coming = max(steady, course.last_rise_bytes if near else 0)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from cockpit.core.guard_reading import Bound, Reading
+from cockpit.core.guard_reading import FULL_READING_SECONDS, Bound, Reading
 from cockpit.core.trend import Trend
 
 # A step below this share of the limit is noise.
@@ -27,6 +27,7 @@ class Course:
 
     beside_mlx: int | None = None
     alone_beside_mlx: int | None = None
+    _before: Bound | None = None
     last_rise_bytes: int = 0
     _rises: deque[int] = field(default_factory=lambda: deque(maxlen=STEADY_RISES))
     _unexplained: int | None = None
@@ -36,6 +37,7 @@ class Course:
 
     def add(self, bound: Bound, reading: Reading) -> None:
         """The trainer moves by the update, the others by the second."""
+        before, self._before = self._before, bound
         if reading.fresh:
             self._others.add(reading.at, bound.others_bytes)
         if reading.update == self._update:
@@ -47,6 +49,10 @@ class Course:
         explained = min(counted, reading.forecast_peak_bytes or 0)
         self._own.add(reading.at, bound.own_peak_bytes - explained)
         if counted:
+            if before is not None and reading.look_seconds < FULL_READING_SECONDS:
+                # The next update may be under way already, which it was not a look before.
+                own = min(bound.own_peak_bytes, before.own_peak_bytes)
+                bound = replace(bound, own_peak_bytes=own)
             self.beside_mlx = _least(self.beside_mlx, bound.needed_bytes - counted)
             self.alone_beside_mlx = _least(self.alone_beside_mlx, bound.alone_bytes - counted)
 

@@ -23,6 +23,7 @@ from cockpit.data.split import Shares, assign
 from cockpit.errors import CockpitError
 from cockpit.system.dataset import CHARACTERS_PER_TOKEN, SPLITS, SplitName
 from cockpit.system.dataset_rows import DataKeys
+from cockpit.system.typed_path import expanded
 
 REJECTED = "rejected.jsonl"
 _POOL = "pool.jsonl"
@@ -62,7 +63,7 @@ def convert(
     tally = Tally()
     # Training examples first: their layout decides.
     sources = sorted(find_sources(where, tally), key=lambda source: SPLITS.index(source.split))
-    with _new_folder(out.expanduser()) as folder:
+    with _new_folder(expanded(out)) as folder:
         passage = int(plan.max_seq_length * CHARACTERS_PER_TOKEN * 3 / 4)
         reader = Reader(sources, tally, passage, progress)
         writer = _Writer(folder, DataKeys.of(plan), pooled=shares is not None)

@@ -12,6 +12,7 @@ from typing import Literal
 from cockpit.data.findings import Fault, Tally
 from cockpit.errors import CockpitError
 from cockpit.system.dataset import SPLITS, SplitName
+from cockpit.system.typed_path import expanded
 
 Shape = Literal["lines", "document", "table", "parquet", "passages"]
 
@@ -57,7 +58,7 @@ def find_sources(where: Path, tally: Tally) -> list[Source]:
 
     mlx-lm's own three files, if one is there, else whatever could be converted to them.
     """
-    where = where.expanduser()
+    where = expanded(where)
     try:
         if where.is_dir():
             return _in_folder(where, tally)

@@ -19,6 +19,7 @@ from cockpit.memory.analytic import analytic_forecast
 from cockpit.memory.client import TraceCancelled, TraceRefused, Worker
 from cockpit.system import models
 from cockpit.system.model_files import ModelFiles
+from cockpit.system.typed_path import expanded
 
 TIMEOUT_SECONDS = 30.0
 _REMEMBERED = 1024  # a search for what fits takes dozens
@@ -104,6 +105,7 @@ class Forecaster:
             "compare": compare,
             **subject,
         }
+        request["seen"] = _seen(plan, request.get("folder"), with_data=bool(request["data"]))
         key = _key(plan, request)
         if key in self._known:
             self._known.move_to_end(key)
@@ -136,6 +138,7 @@ class Forecaster:
             request |= _subject(plan)
             if "folder" not in request:
                 return None
+            request["seen"] = _seen(plan, request["folder"], with_data=True)
             return list(self._worker.ask(request, self._timeout_seconds)["train"])
         except CockpitError:
             return None
@@ -191,12 +194,16 @@ def _find(name: str) -> tuple[ModelFiles | None, CatalogueModel | None]:
 
 def _key(plan: RunPlan, request: dict[str, Any]) -> str:
     fields = plan.model_dump(exclude=set(_WITHOUT_WEIGHT), mode="json")
-    # Of the model and the data a change on disk counts.
-    seen = [_changed(request.get("folder"))]
-    if request["data"]:
-        seen += [_changed(str(Path(plan.data).expanduser() / f"{s}.jsonl")) for s in _SPLITS]
-    how = [request[name] for name in ("backend", "chip", "data", "adapted_layers")]
-    return json.dumps([fields, how, request["data"] and request["compare"], seen])
+    how = [request[name] for name in ("backend", "chip", "data", "adapted_layers", "seen")]
+    return json.dumps([fields, how, request["data"] and request["compare"]])
+
+
+def _seen(plan: RunPlan, folder: str | None, *, with_data: bool) -> list[float | None]:
+    """When the model and the data were changed: what was found out before counts no more."""
+    seen = [_changed(folder)]
+    if with_data:
+        seen += [_changed(str(expanded(plan.data) / f"{s}.jsonl")) for s in _SPLITS]
+    return seen
 
 
 _SPLITS = ("train", "valid", "test")

@@ -183,7 +183,7 @@ class MemoryRungs:
 
     def _saves(self, plan: RunPlan) -> bool:
         before, after = self._price(self._reduced), self._price(plan)
-        return before is not None and after is not None and after.peak_bytes < before.peak_bytes
+        return before is not None and after is not None and after.needed_bytes < before.needed_bytes
 
     def _best_of(self, kind: RungKind, ways: list[list[RunPlan]]) -> Rung:
         """The least change that fits, of the first way that has one; else the most there is."""

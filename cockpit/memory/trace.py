@@ -177,7 +177,7 @@ def _forecast(
         footprint_bytes=buffers_bytes + outside_bytes,
         parts=attribution.parts(live, peak_bytes),
         method="trace",
-        unvalidated=not ahead.validated,
+        unvalidated=not ahead.validated or bool(unknown),
         notes=tuple(notes),
     )
 

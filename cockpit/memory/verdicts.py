@@ -64,6 +64,7 @@ class Verdict:
     changes: dict[str, Any]
     flags: str
     peak_bytes: int | None
+    needed_bytes: int | None
     low_bytes: int | None
     high_bytes: int | None
     trains: bool | None
@@ -165,7 +166,7 @@ def judge(
 
     def verdict(fits: Word, trains: bool | None, why: str, **found: Any) -> Verdict:
         parts: dict[str, Any] = {"changes": {}, "flags": ""}
-        parts |= dict.fromkeys(("peak_bytes", "low_bytes", "high_bytes"))
+        parts |= dict.fromkeys(("peak_bytes", "needed_bytes", "low_bytes", "high_bytes"))
         return Verdict(
             name=subject.name,
             packing=subject.packing,
@@ -183,7 +184,7 @@ def judge(
         now = ask(subject, plan)
         limits = fit.Limits(layers=spec.num_hidden_layers)
         needs: dict[str, Any] = {"peak_bytes": now.peak_bytes, "low_bytes": now.low_bytes}
-        needs["high_bytes"] = now.high_bytes
+        needs |= {"high_bytes": now.high_bytes, "needed_bytes": now.needed_bytes}
         why = _why(subject)
         if now.fits(budget_bytes):
             return verdict("fits", True, why, **needs)

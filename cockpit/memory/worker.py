@@ -41,9 +41,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         if request.get("lengths"):
             plan = RunPlan.model_validate(request["plan"])
-            return {
-                "forecast": {"train": _token_lengths(request["folder"], _data_fields(plan)).train}
-            }
+            return {"forecast": {"train": _lengths(request, plan).train}}
         forecast = _forecast(RunPlan.model_validate(request["plan"]), request)
         return {"forecast": forecast.model_dump()}
     except CockpitError as error:
@@ -68,7 +66,7 @@ def _forecast(plan: RunPlan, request: dict[str, Any]) -> MemoryForecast:
     whole = lengths.full_length(plan)
     try:
         named = request.get("data")
-        tokens = _token_lengths(request["folder"], _data_fields(plan)) if named else None
+        tokens = _lengths(request, plan) if named else None
     except (ValueError, OSError):
         _trace(plan, request, whole)  # where the model is the trouble, this says so
         raise
@@ -78,8 +76,8 @@ def _forecast(plan: RunPlan, request: dict[str, Any]) -> MemoryForecast:
     forecast = _with_data(_trace(plan, request, batches), tokens, batches, request)
     if (batches.train, batches.micro) == (whole.train, whole.micro):
         return forecast
-    if not request.get("compare", True):
-        return forecast
+    if not request.get("compare", True) or forecast.method == "analytic":
+        return forecast  # what is extended from short traces takes too long to be made twice
     at_full_length = _trace(plan, request, whole)
     length = f"{at_full_length.peak_bytes / 1e9:.1f} GB at full length"
     longest = f"longest batch {forecast.longest_batch_tokens:,} tokens; {length}"
@@ -141,9 +139,14 @@ class _Tokens:
     test: tuple[list[int], list[int]]
 
 
+def _lengths(request: dict[str, Any], plan: RunPlan) -> _Tokens:
+    seen = json.dumps(request.get("seen"))
+    return _token_lengths(request["folder"], _data_fields(plan), seen)
+
+
 @lru_cache(maxsize=8)
-def _token_lengths(folder: str, fields: str) -> _Tokens:
-    """The lengths of the examples, as the trainer counts them."""
+def _token_lengths(folder: str, fields: str, seen: str) -> _Tokens:
+    """The lengths of the examples, as the trainer counts them; ``seen`` tells edited data apart."""
     from mlx_lm.utils import load_tokenizer
 
     from cockpit.trainer import data

@@ -201,8 +201,8 @@ def _doubts(check: Comparison) -> list[str]:
         return []
     assert check.kept is not None
     return [
-        f"Packing the weights again lost {kept.percent(1 - check.kept)} of what was learned. "
-        "--dequantize keeps more."
+        f"Packing the weights again lost {kept.percent(min(1.0, 1 - check.kept))} of what was "
+        "learned. --dequantize keeps more."
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -141,11 +142,16 @@ class MemoryGuard:
             mlx_peak_bytes=progress.peak_bytes,
             forecast_low_bytes=self._forecast.low_bytes,
             forecast_peak_bytes=self._forecast.peak_bytes,
-            forecast_is_sure=self._forecast.is_sure,
+            forecast_is_sure=self._forecast.is_sure and not self._beside_the_ram,
             longest_seen=progress.longest_seen,
             fresh=fresh,
             look_seconds=self.seconds_to_next_look or FULL_READING_SECONDS,
         )
+
+    @property
+    def _beside_the_ram(self) -> bool:
+        """MLX counts and forecasts the memory of a GPU that is none of the machine's."""
+        return sys.platform == "linux" and "(GPU)" in self._progress.device
 
     def _comes_near(self, bound: Bound) -> bool:
         """Whether it is nearly reached, or will be before the next full reading is judged."""

@@ -173,7 +173,7 @@ class Guardian:
                 exit_code=exit.code,
                 signal=exit.signal,
                 diagnosis=diagnosis,
-                high_water_bytes=exit.high_water_bytes,
+                high_water_bytes=_high_water(exit, guard),
             )
         )
 
@@ -205,3 +205,14 @@ def _of_plan(run: RunDir, attempt: AttemptDir) -> tuple[GuardMode, int, int | No
         return "stop", 1, None
     cut_at = plan.max_seq_length if plan.long_examples == "cut" else None
     return plan.guard, plan.examples_per_update, cut_at
+
+
+def _high_water(exit: Exit, guard: MemoryGuard | None) -> int | None:
+    """The most it took, by the kernel's figure less pages of files, which it can drop.
+
+    One that crashed for want of a buffer wanted more than it took, so there they stay in.
+    """
+    most = exit.high_water_bytes
+    if most is None or guard is None or exit.signal != "SIGKILL":
+        return most
+    return max(0, most - (guard.peaks.now.file_bytes or 0))

@@ -43,7 +43,9 @@ class Forecast:
         rise = None
         if low is not None and isinstance(parts, dict):
             rise = low - sum(size for name in _RESIDENT if isinstance(size := parts.get(name), int))
-        sure = document.get("method") == "trace" and document.get("unvalidated") is False
+        traced = document.get("method") == "trace" and document.get("unvalidated") is False
+        # Without the data's own lengths it is the longest that the plan lets them be.
+        sure = traced and document.get("longest_batch_tokens") is not None
         return cls(low, peak, budget, rise, sure)
 
 

@@ -11,6 +11,7 @@ from typing import BinaryIO, Literal
 from cockpit.errors import CockpitError
 from cockpit.system import dataset_rows as rows
 from cockpit.system.dataset_rows import DataKeys, Finding, Format, Severity
+from cockpit.system.typed_path import expanded
 
 SplitName = Literal["train", "valid", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
@@ -124,7 +125,7 @@ def inspect(
 
     ``limit`` bounds how many examples of a file are looked into; all are counted.
     """
-    folder = folder.expanduser()
+    folder = expanded(folder)
     if not folder.is_dir():
         raise _no_folder(folder)
     found = {

@@ -40,9 +40,9 @@ def write(path: Path, pieces: Iterable[str], *, over: bool = False) -> None:
                 file.writelines(pieces)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not (over or _reserved(path)):
+        if not over and os.path.lexists(path):
             raise already_there(path)
-        _write_beside(path, pieces, keep=over)
+        _write_beside(path, pieces, over=over)
     except OSError as error:
         raise CockpitError(
             "The file could not be written",
@@ -66,19 +66,20 @@ def _reserved(path: Path) -> bool:
     return True
 
 
-def _write_beside(path: Path, pieces: Iterable[str], *, keep: bool) -> None:
-    """``keep``: what is at ``path`` stays there if this fails."""
+def _write_beside(path: Path, pieces: Iterable[str], *, over: bool) -> None:
+    """The name is taken last: whatever ends this meanwhile leaves no empty file of that name."""
     partial = path.with_name(f".{path.name[:_MOST_CHARACTERS]}.{os.getpid()}.partial")
     try:
         with partial.open("w", encoding="utf-8", newline="") as file:
             file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
+        if not (over or _reserved(path)):
+            raise already_there(path)
         partial.replace(path)
     except BaseException:
-        for made in (partial,) if keep else (partial, path):
-            with contextlib.suppress(OSError):
-                made.unlink()
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise
 
 

@@ -11,7 +11,9 @@ KEYS_FILE = "keys.toml"
 def home() -> Path:
     """``COCKPIT_HOME`` if set, else the platform's data directory for ``mlx-cockpit``."""
     if chosen := os.environ.get("COCKPIT_HOME"):
-        return Path(chosen).expanduser().absolute()
+        from cockpit.system.typed_path import expanded
+
+        return expanded(chosen).absolute()
     from platformdirs import user_data_path
 
     return user_data_path("mlx-cockpit", appauthor=False)

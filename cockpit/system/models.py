@@ -15,6 +15,7 @@ from cockpit.core.model_spec import ModelSpec, text_config
 from cockpit.core.quantization import parse_quantization
 from cockpit.errors import CockpitError
 from cockpit.system.model_files import ModelFiles
+from cockpit.system.typed_path import expanded
 
 Source = Literal["embedded", "cache", "folder", "hub"]
 EMBEDDED_NAME = "nano"
@@ -76,17 +77,17 @@ def cache_folder() -> Path:
     """Where huggingface_hub keeps downloads: the environment decides as it does there."""
     for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if chosen := os.environ.get(variable):
-            return Path(chosen).expanduser()
+            return expanded(chosen)
     if home := os.environ.get("HF_HOME"):
-        return Path(home).expanduser() / "hub"
+        return expanded(home) / "hub"
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base).expanduser() if base else Path.home() / ".cache") / "huggingface" / "hub"
+    return (expanded(base) if base else Path.home() / ".cache") / "huggingface" / "hub"
 
 
 def _find(name: str) -> tuple[Source, ModelFiles | None]:
     if name == EMBEDDED_NAME:
         return "embedded", ModelFiles.scan(embedded.nano_path())
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     if name and _is_folder(folder):
         return "folder", _scan(folder)
     if _is_file(folder):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from cockpit.core.model_spec import ModelSpec
@@ -23,6 +22,7 @@ from cockpit.system import (
 )
 from cockpit.system.dataset import DatasetSummary
 from cockpit.system.models import ModelEntry
+from cockpit.system.typed_path import expanded
 
 
 @dataclass(slots=True)
@@ -130,7 +130,7 @@ def _with_absolute_paths(plan: RunPlan, model: ModelEntry | None) -> RunPlan:
     changes: dict[str, Any] = {}
     if model is not None and model.source == "folder":
         changes["model"] = _absolute(plan.model)
-    if plan.data and Path(plan.data).expanduser().is_dir():
+    if plan.data and expanded(plan.data).is_dir():
         changes["data"] = _absolute(plan.data)
     if plan.resume_adapter_file:
         changes["resume_adapter_file"] = _absolute(plan.resume_adapter_file)
@@ -138,4 +138,4 @@ def _with_absolute_paths(plan: RunPlan, model: ModelEntry | None) -> RunPlan:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().resolve())
+    return str(expanded(path).resolve())

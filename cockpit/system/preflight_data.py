@@ -13,6 +13,7 @@ from cockpit.errors import CockpitError
 from cockpit.system import dataset
 from cockpit.system.dataset import SPLITS, DataProblem, DatasetSummary, SplitSummary
 from cockpit.system.dataset_rows import DataKeys
+from cockpit.system.typed_path import expanded
 
 Issues = Iterator[CockpitError | str]
 
@@ -25,7 +26,7 @@ def summary(plan: RunPlan) -> DatasetSummary | None:
 
     A folder whose files have not changed is not read again.
     """
-    folder = Path(plan.data).expanduser()
+    folder = expanded(plan.data)
     if plan.hf_dataset or (not folder.exists() and _HUB_NAME.match(plan.data)):
         if importlib.util.find_spec("datasets") is None:
             raise CockpitError(

@@ -166,7 +166,7 @@ class WarmUp:
     def cancel(self) -> None:
         """Calls it off: ``measure`` returns soon, and nothing is kept."""
         self._cancelled = True
-        self._kill()
+        self._signal()  # whoever measures waits for its end, which may take seconds
 
     def _start(self, run: RunDir, attempt: AttemptDir) -> None:
         command = [sys.executable, "-m", "cockpit.trainer.warm_up", str(run.path), str(os.getpid())]
@@ -244,8 +244,12 @@ class WarmUp:
 
     def _kill(self) -> None:
         with self._lock:
-            process = self._process
-            if process is not None and process.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            self._signal()
+            if self._process is not None:
+                self._process.wait()
+
+    def _signal(self) -> None:
+        process = self._process
+        if process is not None and process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)

@@ -18,6 +18,7 @@ from cockpit.core.plan import RunPlan
 from cockpit.core.trainable import dropped_blocks
 from cockpit.errors import CockpitError
 from cockpit.system import models
+from cockpit.system.typed_path import expanded
 from cockpit.trainer.failures import Failure, brief
 
 
@@ -137,7 +138,7 @@ def start_from_adapter(model: nn.Module, plan: RunPlan, kept: Kept) -> int:
     """Loads ``resume_adapter_file``, if there is one; returns how many trained arrays it lacks."""
     if not plan.resume_adapter_file:
         return 0
-    return load_weights(model, Path(plan.resume_adapter_file).expanduser(), kept.names)
+    return load_weights(model, expanded(plan.resume_adapter_file), kept.names)
 
 
 def load_weights(model: nn.Module, path: Path, names: frozenset[str]) -> int:

@@ -124,7 +124,13 @@ class CockpitApp(App[None]):
         """Replaces the current screen by that of ``run``."""
         from cockpit.ui.screens.run import RunScreen
 
+        self.close_dialogs()
         self.switch_screen(RunScreen(run))
+
+    def close_dialogs(self) -> None:
+        """Whatever was opened over the screen meanwhile: only that is to be replaced."""
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
 
     def show_error(self, error: CockpitError) -> None:
         """The error in a dialog."""

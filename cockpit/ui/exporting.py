@@ -10,6 +10,7 @@ from cockpit.core import series
 from cockpit.errors import CockpitError
 from cockpit.system import export_file, run_data, run_export
 from cockpit.system.run_dir import RunDir
+from cockpit.system.typed_path import expanded
 from cockpit.ui import loss_svg
 from cockpit.ui.loss_svg import Curve
 
@@ -47,7 +48,7 @@ def format_of(path: Path) -> str | None:
 
 def chosen(typed: str) -> tuple[Path, str]:
     """The whole path and the format that a person typed; CockpitError if the ending names none."""
-    path = Path(typed).expanduser().absolute()
+    path = expanded(typed).absolute()
     kind = format_of(path)
     if kind is None:
         endings = ", ".join(f".{name}" for name in FORMATS)

@@ -102,7 +102,7 @@ def signed(size_bytes: int) -> str:
 
 def change_in_words(change: Change) -> str:
     """``6.10 GB with batch_size 2, grad_checkpoint on``."""
-    return f"{fmt.gigabytes(change.forecast.peak_bytes)} with {change.label}"
+    return f"{fmt.gigabytes(change.forecast.needed_bytes)} with {change.label}"
 
 
 def offer(advice: Advice) -> str:
@@ -123,7 +123,7 @@ def table(advice: Advice) -> str:
     if advice.largest:
         lines.append("The largest inside the budget, the rest as it is")
     for each in advice.largest:
-        peak = fmt.gigabytes(each.forecast.peak_bytes) if each.forecast is not None else ""
+        peak = fmt.gigabytes(each.forecast.needed_bytes) if each.forecast is not None else ""
         lines.append(f"  {pad(each.lever, 18)}{pad(_largest(each), 18)}{peak:>9}")
     if advice.costs:
         lines += ["", "What each lever adds to the peak"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 
 from textual.suggester import Suggester
+
+from cockpit.system.typed_path import expanded
 
 
 class FolderSuggester(Suggester):
@@ -24,7 +25,7 @@ def complete(typed: str) -> str | None:
     if not typed or typed in ("~", ".", ".."):
         return None
     parent, _, beginning = typed.rpartition("/")
-    folder = Path(parent + "/" if parent or typed.startswith("/") else ".").expanduser()
+    folder = expanded(parent + "/" if parent or typed.startswith("/") else ".")
     try:
         with os.scandir(folder) as found:
             names = sorted(

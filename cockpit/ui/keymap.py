@@ -24,9 +24,12 @@ from textual.dom import DOMNode
 
 from cockpit.system.home import KEYS_FILE as FILE
 from cockpit.ui import screens
-from cockpit.ui.action_names import EVERYWHERE
+from cockpit.ui.action_names import EVERYWHERE, LIST
 from cockpit.ui.screens.base import CockpitScreen
 from cockpit.ui.widgets.cursor_list import CursorList
+
+# What has keys on every screen, or on every screen with a list.
+OVER_ALL = (EVERYWHERE, LIST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,23 @@ def _checked(tables: Mapping[str, Any], known: list[Action]) -> OwnKeys:
             problems.append(f"{FILE}: {name}: {taken}")
         else:
             keymap[name] = ",".join(keys)
-    return OwnKeys(keymap, tuple(problems))
+    return OwnKeys(_with_sharers(keymap, known), tuple(problems))
+
+
+def _with_sharers(keymap: dict[str, str], known: list[Action]) -> dict[str, str]:
+    """Textual takes a moved action's old key from all that share it, so those name theirs."""
+    whole = dict(keymap)
+    while more := {
+        one.id: ",".join(one.keys)
+        for one in known
+        if one.id not in whole and any(_shares(one, other) for other in known if other.id in whole)
+    }:
+        whole |= more
+    return whole
+
+
+def _shares(one: Action, other: Action) -> bool:
+    return one.place == other.place and not set(one.keys).isdisjoint(other.keys)
 
 
 def _flat(tables: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -155,7 +174,7 @@ def _taken(
     """Which other action has one of the keys there; two that share a shipped key may share."""
     mine = next(action for action in known if action.id == name)
     for other in known:
-        both = mine.place == other.place or EVERYWHERE in (mine.place, other.place)
+        both = mine.place == other.place or not {mine.place, other.place}.isdisjoint(OVER_ALL)
         if other.id == name or not both or set(mine.keys) & set(other.keys):
             continue
         for key in asked.get(other.id, other.keys):

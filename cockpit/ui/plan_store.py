@@ -9,13 +9,14 @@ from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
 from cockpit.system import plan_file
 from cockpit.system.home import home
+from cockpit.system.typed_path import expanded
 
 LAST = "last-plan.toml"
 
 
 def path_of(typed: str) -> Path:
     """The file a typed path names: ``.toml`` unless it says otherwise."""
-    path = Path(typed).expanduser()
+    path = expanded(typed)
     return path if path.suffix else path.with_suffix(".toml")
 
 

@@ -46,6 +46,8 @@ class Timing:
             profile.budget_bytes if profile is not None else None,
             work_of(plan, lengths) if lengths else None,
         )
+        if self._cancelled:
+            return None  # and whoever forecasts goes on
         self._tracer.close()
         if self._cancelled:
             return None

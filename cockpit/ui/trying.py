@@ -62,7 +62,7 @@ class Talk:
         self._update: int | None = None
         # Runs beside which it was found to fit.
         self._fits_beside: set[str] = set()
-        self._stopping = self._given_up = self._over = False
+        self._stopping = self._given_up = self._told = self._over = False
 
     def ask(
         self, prompt: str, asked: str, settings: Settings, tell: Callable[[str], object]
@@ -72,19 +72,20 @@ class Talk:
         Raises CockpitError, also where the memory is not to be had; ``tell`` hears what takes
         time before that. Ends without a Result where somebody gave up.
         """
-        self._stopping = self._given_up = False
+        self._stopping = self._given_up = self._told = False
         try:
             child = self._child_for(asked, tell)
             if child is not None:
                 yield from self._answers(child, prompt, settings)
-        except CockpitError:
+        except (CockpitError, OSError):
             self._drop()
             raise
 
     def stop(self) -> None:
         """Ends the answers that are being given; at once if that is asked again, or too early."""
         child = self._child
-        if child is not None and self._update is not None and not self._stopping:
+        answering = self._told and self._update is not None
+        if child is not None and answering and not self._stopping:
             self._stopping = True
             child.tell({"stop": True})
         else:
@@ -100,6 +101,7 @@ class Talk:
     def _answers(self, child: Child, prompt: str, settings: Settings) -> Iterator[Said]:
         # What a terminal sent that is no UTF-8 is no text for a tokenizer.
         text = prompt.encode("utf-8", "replace").decode()
+        self._told = True
         child.tell({"prompt": text} | asdict(settings))
         for message in self._messages:
             if isinstance(message, Ready):

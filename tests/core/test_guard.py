@@ -273,3 +273,40 @@ def test_what_it_did_is_told_with_a_remedy(level: Any) -> None:
     title, message, remedy = told(event)
     assert (title, message) == ("Memory is nearly full", "a; b")
     assert ("save and stop" in remedy) == (level == "stop")
+
+
+def trained(sizes: list[float], seconds: float, **fields: Any) -> Iterator[Reading]:
+    """Updates whose peaks come early, looked at every 50 ms; MLX's count is of those made."""
+    beside, made, peak = 0.07, 0.0, 0.0
+    for update, size in enumerate(sizes):
+        for look in range(round(seconds / 0.05)):
+            at = update * seconds + look * 0.05
+            peak = max(peak, size + beside)
+            known = {"update": update, "mlx_peak_bytes": round(made * LIMIT) or None}
+            pace = {
+                "update_seconds": seconds,
+                "look_seconds": 0.05,
+                "fresh": round(at * 20) % 20 == 0,
+            }
+            yield reading(at, peak, **known, **pace, **fields)
+        made = max(made, size)
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.3, 0.8, 1.2])
+@pytest.mark.parametrize("longest_at", [1, 2, 7, 30])
+def test_a_longer_batch_under_way_is_no_alarm_if_the_forecast_knew_of_it(
+    seconds: float, longest_at: int
+) -> None:
+    """A plan that takes 91 to 93 % of the limit with its process, as was forecast."""
+    sizes = [0.45 + 0.005 * (update % 3) for update in range(40)]
+    sizes[longest_at] = 0.85
+    sizes[longest_at + 5] = 0.86
+    sure = {"forecast_peak_bytes": round(0.86 * LIMIT), "forecast_low_bytes": round(0.855 * LIMIT)}
+    assert "stop" not in levels(trained(sizes, seconds, forecast_is_sure=True, **sure))
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.3, 0.8])
+def test_one_that_the_limit_has_no_room_for_ends_it_before(seconds: float) -> None:
+    sizes = [0.45] * 20
+    sure = {"forecast_peak_bytes": round(1.02 * LIMIT), "forecast_low_bytes": round(LIMIT)}
+    assert "stop" in levels(trained(sizes, seconds, forecast_is_sure=True, **sure))

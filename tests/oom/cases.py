@@ -62,13 +62,18 @@ class Case:
     @property
     def name(self) -> str:
         shape = f"{self.plan['batch_size']} x {self.plan['max_seq_length']}"
+        longer = (
+            f"longer batches {'rarely' if self.lengths == RARELY else 'evenly'}, "
+            f"seed {self.plan.get('seed')}"
+        )
         how = {
-            "data": f"longer batches {'rarely' if self.lengths == RARELY else 'evenly'}, "
-            f"seed {self.plan.get('seed')}, limit at",
+            "data": f"{longer}, limit at",
             "leak": f"a leak that takes {self.amount:.0f} updates, from",
             "neighbour": f"a neighbour that takes {self.amount:.0%} a second, from",
         }
         grows = how[self.growth] if self.growth else "limit at" if self.group == "unfit" else "at"
+        if self.lengths and not self.growth:
+            grows = f"{longer}, at"
         return f"{self.group} {shape} {grows} {self.share:.0%}"
 
     @property
@@ -95,11 +100,13 @@ def unfit() -> Iterator[Case]:
         yield Case("unfit", plan, share)
 
 
-def fitting(count: int = 20) -> Iterator[Case]:
-    """At 95 % of the limit, so that the guard has something to be wrong about."""
-    shares = (0.95, 0.94, 0.93, 0.92)
-    for share, plan in itertools.islice(itertools.product(shares, PLANS), count):
+def fitting() -> Iterator[Case]:
+    """At 95 % of the limit, so that the guard has something to be wrong about: of equal length,
+    and with longer batches to come, which the forecast explains."""
+    for share, plan in itertools.product((0.95, 0.93), PLANS):
         yield Case("fits", plan | {"iters": PATIENT_UPDATES}, share)
+    for lengths, share, seed in itertools.product((EVENLY, RARELY), (0.95, 0.93), (0, 1)):
+        yield Case("fits", LONGER_PLAN | {"iters": 16, "seed": seed}, share, lengths=lengths)
 
 
 def growing() -> Iterator[Case]:

@@ -98,7 +98,12 @@ class Outcome:
 def died_after(run: RunDir) -> int | None:
     """Updates that a run's only attempt made before it died; None if it did not."""
     (attempt,) = run.attempts()
-    return len(updates(attempt)) if history.last_word(attempt) is None else None
+    return len(updates(attempt)) if _died(history.last_word(attempt)) else None
+
+
+def _died(last: ev.Ended | None) -> bool:
+    """Without a word, or with that of Python's own MemoryError."""
+    return last is None or last.status == "failed"
 
 
 def updates(attempt: AttemptDir) -> list[ev.Updated]:
@@ -111,7 +116,7 @@ def updates(attempt: AttemptDir) -> list[ev.Updated]:
 
 def _read(attempt: AttemptDir, stops: int) -> Attempt:
     last = history.last_word(attempt)
-    ended: str = last.status if last is not None else "death"
+    ended: str = "death" if last is None or _died(last) else last.status
     if ended == "stopped" and stops:
         ended = "guard"
     forecast = (attempt.forecast() or {}).get("peak_bytes")

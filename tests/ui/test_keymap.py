@@ -81,3 +81,14 @@ def test_the_template_is_what_is_read(tmp_path: Path) -> None:
     found = keymap.read(write_keys(tmp_path, uncommented))
     assert found.problems == ()
     assert found.keymap == {action.id: ",".join(action.keys) for action in known}
+
+
+def test_who_shares_a_key_keeps_it_when_the_other_moves(tmp_path: Path) -> None:
+    """Textual takes the old key from both."""
+    found = keymap.read(write_keys(tmp_path, '[run]\npause = "f8"\n'))
+    assert found.keymap == {"run.pause": "f8", "run.resume": "p"}
+
+
+def test_a_key_that_lists_take_first_is_taken(tmp_path: Path) -> None:
+    found = keymap.read(write_keys(tmp_path, '[runs]\nexport = "j"\n'))
+    assert found.keymap == {} and "list.down" in found.problems[0]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cockpit.system import plan_file
 from cockpit.ui import plan_store
+from cockpit.ui.folder_suggester import complete
 from cockpit.ui.widgets.plan_form import PlanForm
 from tests.ui.conftest import demo_plan, opened, until, until_shown
 
@@ -65,3 +66,8 @@ async def test_the_same_is_copied_as_a_command_of_mlx_lm() -> None:
         await pilot.press("y")
         await until(pilot, lambda: pilot.app.clipboard)
         assert "mlx_lm.lora --train --model /" in pilot.app.clipboard
+
+
+def test_a_home_folder_of_nobody_is_a_folder_called_so() -> None:
+    assert plan_store.path_of("~nobody-of-that-name/plan").name == "plan.toml"
+    assert complete("~nobody-of-that-name/") is None

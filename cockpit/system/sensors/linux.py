@@ -78,6 +78,7 @@ class LinuxMemory:
             peak_bytes=None if peak is None else peak - sizes.get(b"RssFile", 0),
             address_space_bytes=sizes.get(b"VmSize"),
             peak_address_space_bytes=sizes.get(b"VmPeak"),
+            file_bytes=sizes.get(b"RssFile"),
         )
 
     def _cgroup_of(self, pid: int | None) -> MemoryCgroup:

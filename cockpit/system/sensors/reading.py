@@ -25,10 +25,12 @@ class ProcessReading:
     """One process now, and the most it ever took; None where the system does not say.
 
     ``footprint_bytes`` is what MemorySample calls so. The peak is of what was resident: swapped
-    out bytes are not in it. The address space is what ``ulimit -v`` counts.
+    out bytes are not in it. The address space is what ``ulimit -v`` counts, and ``file_bytes`` are
+    pages of files, which the kernel can drop: resident, and not in the footprint.
     """
 
     footprint_bytes: int | None = None
     peak_bytes: int | None = None
     address_space_bytes: int | None = None
     peak_address_space_bytes: int | None = None
+    file_bytes: int | None = None

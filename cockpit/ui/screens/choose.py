@@ -231,7 +231,7 @@ class ChooseScreen(LaunchingScreen):
             return None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "launch":
+        if action in ("launch", "time"):
             return None if self.launching else True
         if action == "explain":
             return True if self.is_mounted and self._view.explanation(self.inquiry) else None

@@ -217,6 +217,7 @@ class RunsScreen(CockpitScreen):
         from cockpit.ui.screens.choose import ChooseScreen
 
         form = self.app.get_screen("choose", ChooseScreen)
+        self.cockpit.close_dialogs()
         await self.app.switch_screen(form)
         form.take_plan(plan)
         self.cockpit.say("The plan of that run. Nothing is launched yet.")

@@ -44,6 +44,8 @@ class TimingDialog(ModalScreen["Pace | CockpitError"]):
     def __init__(self, timing: Timing) -> None:
         super().__init__(classes="dialog -question")
         self._timing = timing
+        self._outcome: Pace | CockpitError | None = None
+        self._over = False
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
@@ -69,6 +71,7 @@ class TimingDialog(ModalScreen["Pace | CockpitError"]):
 
     def _tell(self) -> None:
         self.query_one("#said", Static).update(Content(fmt.plain(self._timing.said)))
+        self._leave()
 
     @work(thread=True)
     def _measure(self) -> None:
@@ -84,5 +87,10 @@ class TimingDialog(ModalScreen["Pace | CockpitError"]):
             self.app.call_from_thread(self._done, outcome)
 
     def _done(self, outcome: Pace | CockpitError | None) -> None:
-        if self.is_current:
-            self.dismiss(outcome)
+        self._outcome, self._over = outcome, True
+        self._leave()
+
+    def _leave(self) -> None:
+        """With the outcome, once whatever was opened over this is closed."""
+        if self._over and self.is_current:
+            self.dismiss(self._outcome)

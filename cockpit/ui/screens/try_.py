@@ -93,8 +93,8 @@ class TryScreen(CockpitScreen):
     def _look(self) -> None:
         try:
             found = trying.look(self.run, self._checkpoint)
-        except CockpitError as error:
-            self.deliver(self._unusable, error)
+        except (CockpitError, OSError) as problem:
+            self.deliver(self._unusable, _told(problem))
         else:
             self.deliver(self._seen, found)
 
@@ -113,7 +113,9 @@ class TryScreen(CockpitScreen):
             about = ["Prompts of the plan and its data:", *offered] if offered else []
             self.query_one(Answers).wait("enter asks both models.", "", *about)
         if first:
-            self._write(self._recall.offer(found.prompts))
+            offer = self._recall.offer(found.prompts)
+            if not self.query_one(Input).value.strip():
+                self._write(offer)
         self.refresh_bindings()
 
     def _show_how(self) -> None:
@@ -159,7 +161,8 @@ class TryScreen(CockpitScreen):
         try:
             for message in said:
                 exchange.hear(message)
-        except CockpitError as error:
+        except (CockpitError, OSError) as problem:
+            error = _told(problem)
             exchange.end(f"✗ {error.title}")
             self.deliver(self.cockpit.show_error, error)
         else:
@@ -238,3 +241,10 @@ class TryScreen(CockpitScreen):
             self.cockpit.show_run(self.run)
         else:
             self.cockpit.action_runs()
+
+
+def _told(problem: CockpitError | OSError) -> CockpitError:
+    if isinstance(problem, CockpitError):
+        return problem
+    remedy = "Free some memory or space, then ask again."
+    return CockpitError("The model could not be tried", str(problem), remedy)
