@@ -51,7 +51,7 @@ def too_large(plan: RunPlan) -> RunPlan:
 async def take_all(stops: tour.Tour, plan: RunPlan, limit_bytes: int) -> None:
     await tour.first_run(stops, plan)
     await tour.out_of_memory(stops, too_large(plan), limit_bytes)
-    await tour.all_runs(stops)
+    await tour.all_runs(stops, plan_for("nano", 0))
     await tour.data(stops, Path(plan.data), plan.model)
 
 
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--size", default="110x34", metavar="COLUMNSxROWS")
     parser.add_argument("--folder", type=Path, default=Path("screenshots"))
     parser.add_argument("--model", type=Path, help="A model folder; without it, 'nano'.")
-    parser.add_argument("--data", type=Path, default=demo_data_path())
+    parser.add_argument("--data", type=Path, default=demo_data_path(), help="Data of all the runs.")
     parser.add_argument("--updates", type=int, default=60)
     parser.add_argument("--limit-mb", type=int, default=2600, help="What kills the large plan.")
     parser.add_argument("--theme")

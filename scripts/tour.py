@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from textual.pilot import Pilot
 
@@ -22,6 +23,7 @@ from cockpit.core.plan import RunPlan
 from cockpit.system import observe, plan_file, run_dir
 from cockpit.system.run_dir import RunDir
 from cockpit.ui.app import CockpitApp, StartScreen
+from cockpit.ui.screens.choose import ChooseScreen
 from cockpit.ui.screens.run import RunScreen
 from cockpit.ui.widgets.estimate import Estimate
 from cockpit.ui.widgets.runs_table import RunsTable
@@ -64,6 +66,9 @@ async def first_run(tour: Tour, plan: RunPlan) -> None:
         app = pilot.app
         await until(pilot, lambda: app.screen.query(Estimate))
         await until(pilot, lambda: is_traced(app.screen.query_one(Estimate)))
+        choose = app.screen
+        assert isinstance(choose, ChooseScreen)
+        await until(pilot, lambda: is_searched(choose))
         await pilot.press("tab", *["down"] * 5)
         await pilot.pause()
         tour.take(pilot, "choose")
@@ -105,25 +110,33 @@ async def out_of_memory(tour: Tour, plan: RunPlan, limit_bytes: int) -> RunDir:
 
 def killed(plan: RunPlan, trainer_command: str) -> RunDir:
     """A run of ``plan`` that ran out of memory."""
-    path = Path("too-large.toml")
-    plan_file.write(plan, path)
-    done = subprocess.run(
-        [sys.executable, "-m", "cockpit", "train", str(path), "--anyway", "--json"],
-        env=os.environ | {"COCKPIT_TRAINER_COMMAND": trainer_command},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    told = json.loads(done.stdout)
+    told = trained(plan, COCKPIT_TRAINER_COMMAND=trainer_command)
     if told.get("status") != "failed":
         raise SystemExit(f"it was to run out of memory, and it is {told.get('status')}")
     return run_dir.find(told["run"])
 
 
-async def all_runs(tour: Tour) -> None:
-    """The list, while one more run goes on; two runs side by side."""
-    async with tour.cockpit("choose") as pilot:
+def trained(plan: RunPlan, **environment: str) -> dict[str, Any]:
+    """What the command line says of a run of ``plan`` once it is over."""
+    path = Path("asked.toml")
+    plan_file.write(plan, path)
+    done = subprocess.run(
+        [sys.executable, "-m", "cockpit", "train", str(path), "--anyway", "--json"],
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+async def all_runs(tour: Tour, plan: RunPlan) -> None:
+    """The list, while one more run goes on; two runs side by side, alike but for their rate."""
+    for rate in (1e-4, 5e-4):
+        trained(plan.with_changes(learning_rate=rate, lr_schedule=None))
+    async with tour.cockpit("choose", plan) as pilot:
         app = pilot.app
         await until(pilot, lambda: app.screen.query(Estimate))
         await pilot.press("ctrl+r")
@@ -134,7 +147,7 @@ async def all_runs(tour: Tour) -> None:
         await until(pilot, lambda: table.runs and table.runs[0].summary.status == "running")
         await until(pilot, lambda: table.runs[0].summary.final_train_loss is not None)
         tour.take(pilot, "runs")
-        await pilot.press("space", "down", "down", "space", "c")
+        await pilot.press("down", "space", "down", "space", "c")
         await until_shown(pilot, "Side by side", "learning_rate")
         tour.take(pilot, "compare")
 
@@ -145,13 +158,18 @@ async def data(tour: Tour, folder: Path, model: str) -> None:
     async with tour.cockpit("choose", plan) as pilot:
         await until(pilot, lambda: pilot.app.screen.query(Estimate))
         await pilot.press("D")
-        await until_shown(pilot, "percentile")
+        await until_shown(pilot, "can be trained on")
         tour.take(pilot, "data")
 
 
 def is_traced(estimate: Estimate) -> bool:
     settled = not (estimate.waiting or estimate.tracing or estimate.stale)
     return settled and estimate.forecast is not None and estimate.forecast.method == "trace"
+
+
+def is_searched(screen: ChooseScreen) -> bool:
+    found = screen.inquiry.fitting
+    return found is not None and found.advice.done and not screen.inquiry.fitting_stale
 
 
 def screen_text(pilot: Pilot[None]) -> str:

@@ -57,20 +57,21 @@ def plot(curves: Sequence[Sequence[Point]], columns: int, rows: int) -> list[Lin
     losses = [loss for curve in known for _, loss in curve]
     axis = axis_for(min(losses), max(losses), about=max(3, rows // 3))
     grid = Grid(columns, rows)
-    for index, curve in reversed(list(enumerate(curves))):
-        if curve:
-            _draw_one(grid, curve, axis, end, index)
+    drawn = [(index, curve) for index, curve in enumerate(curves) if curve]
+    ends = [_draw_one(grid, curve, axis, end, index) for index, curve in reversed(drawn)]
+    for (index, curve), column in zip(reversed(drawn), ends, strict=True):
+        row = dot_row(curve[-1][1], axis, grid.rows) // 4
+        grid.put(row, column, LETTERS[index], COLOURS[index])
     return [*framed(grid, axis), *x_axis(end, columns)]
 
 
-def _draw_one(grid: Grid, curve: Sequence[Point], axis: Axis, end: int, index: int) -> None:
+def _draw_one(grid: Grid, curve: Sequence[Point], axis: Axis, end: int, index: int) -> int:
+    """Returns the column for its letter, which no other curve may draw over."""
     envelope = Envelope(end, grid.columns * 2)
     envelope.follow(curve)
     grid.paint(draw(envelope.columns(), axis, grid.columns, grid.rows), COLOURS[index])
-    update, loss = curve[-1]
     # Curves that end at one place must not hide each other's letters.
-    column = max(0, min(grid.columns - 1, envelope.column(update) // 2 + 1) - 2 * index)
-    grid.put(dot_row(loss, axis, grid.rows) // 4, column, LETTERS[index], COLOURS[index])
+    return max(0, min(grid.columns - 1, envelope.column(curve[-1][0]) // 2 + 1) - 2 * index)
 
 
 class ComparedTable(CursorList):
