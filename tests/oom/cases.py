@@ -78,8 +78,12 @@ class Case:
 
     @property
     def unlimited(self) -> dict[str, Any]:
-        """The plan that tells what this one needs; the same for cases that need the same."""
-        plan = {name: value for name, value in self.plan.items() if name != "seed"}
+        """The plan that tells what this one needs; the same for cases that need the same.
+
+        What is kept beside MLX depends on the order of lengths, so what is to fit keeps its own.
+        """
+        of_all = {name: value for name, value in self.plan.items() if name != "seed"}
+        plan = self.plan if self.group == "fits" else of_all
         return plan | ({"iters": PATIENT_UPDATES} if self.growth in ("leak", "neighbour") else {})
 
     def room_bytes(self, base_bytes: int, mlx_bytes: int) -> int:
