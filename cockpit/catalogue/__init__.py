@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
@@ -21,6 +22,8 @@ Bits = Literal[2, 3, 4, 5, 6, 8, 16]
 
 # The packing of mlx-lm's convert, which made the conversions that people download.
 GROUP_SIZE = 64
+
+Row = TypeVar("Row")
 
 _SUFFIX = re.compile(r"-(?:(?P<bits>[234568])-?bit|bf16|fp16)(?:-mlx)?$")
 _CONVERTERS = "mlx-community/"
@@ -80,14 +83,23 @@ class CatalogueModel(BaseModel):
 @lru_cache(maxsize=1)
 def models() -> tuple[CatalogueModel, ...]:
     """Every model, those of the source documents first. CockpitError if the data is damaged."""
+    return read_table(
+        "models.toml", "model catalogue", lambda n, row: CatalogueModel(slug=n, **row)
+    )
+
+
+def read_table(file: str, called: str, row: Callable[[str, Any], Row]) -> tuple[Row, ...]:
+    """Each table of a TOML file of this package, in its order, as ``row`` of name and fields.
+
+    CockpitError if the file is damaged, which it calls ``called``.
+    """
     try:
-        text = files(__name__).joinpath("models.toml").read_text(encoding="utf-8")
-        rows = tomllib.loads(text)
-        return tuple(CatalogueModel(slug=slug, **row) for slug, row in rows.items())
+        text = files(__name__).joinpath(file).read_text(encoding="utf-8")
+        return tuple(row(name, fields) for name, fields in tomllib.loads(text).items())
     except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
         raise CockpitError(
-            "The model catalogue cannot be read",
-            f"models.toml: {error}",
+            f"The {called} cannot be read",
+            f"{file}: {error}",
             "Install mlx-cockpit again.",
             exit_code=1,
         ) from error

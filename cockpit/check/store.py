@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from cockpit.check.shrink import fingerprint
 from cockpit.check.stages import Report, packing_of
 from cockpit.errors import CockpitError
+from cockpit.system import whole_file
 from cockpit.system.home import home
 from cockpit.system.software import installed_version
 
@@ -45,9 +46,7 @@ def save(report: Report) -> None:
         with _locked():
             kept = [known for known in load() if _key(known) != _key(report)]
             document = {"verdicts": [r.model_dump(mode="json") for r in (*kept, report)]}
-            partial = path().with_name(path().name + ".partial")
-            partial.write_text(json.dumps(document, indent=1) + "\n")
-            partial.replace(path())
+            whole_file.write(path(), json.dumps(document, indent=1) + "\n")
     except OSError as error:
         raise CockpitError(
             "The verdict could not be saved",

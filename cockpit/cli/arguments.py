@@ -33,5 +33,25 @@ class Parser(argparse.ArgumentParser):
         raise CockpitError("The command was not understood", message, f"See: {self.prog} --help")
 
 
+def add_run(command: argparse.ArgumentParser, to: str = "name") -> None:
+    """The run that a command is about, as ``arguments.name``."""
+    command.add_argument(to, metavar="RUN", help="A run's name, part of it, or 'latest'.")
+
+
+def add_detach_flag(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--detach", action="store_true", help="Start it and return at once.")
+
+
+def add_launch_flags(command: argparse.ArgumentParser) -> None:
+    """What decides whether and how a plan is launched."""
+    add_detach_flag(command)
+    command.add_argument(
+        "--anyway",
+        action="store_true",
+        help="Launch even if it is not expected to fit. The guard still stops what surely "
+        "cannot; with --guard warn it only says so.",
+    )
+
+
 # Adds a command by its name, its handler, a line about it and, for its own help, more of that.
 Adder = Callable[..., Parser]

@@ -17,7 +17,7 @@ from cockpit.cli import (
     presets,
     train,
 )
-from cockpit.cli.arguments import Adder, Handler, Parser
+from cockpit.cli.arguments import Adder, Handler, Parser, add_launch_flags
 from cockpit.cli.plan_arguments import add_plan_flags, add_preset_flag
 from cockpit.cli.run_commands import add_run_commands
 
@@ -73,13 +73,7 @@ def _add_training(add: Adder) -> None:
     )
     command.add_argument("plan", nargs="?", metavar="PLAN.toml", help="A plan to start from.")
     command.add_argument("-c", "--config", metavar="YAML", help="A configuration of mlx_lm.lora.")
-    command.add_argument("--detach", action="store_true", help="Start it and return at once.")
-    command.add_argument(
-        "--anyway",
-        action="store_true",
-        help="Launch even if it is not expected to fit. The guard still stops what surely "
-        "cannot; with --guard warn it only says so.",
-    )
+    add_launch_flags(command)
     command.add_argument(
         "--fit", action="store_true", help="If it does not fit, take the cheapest plan that does."
     )

@@ -14,7 +14,7 @@ from cockpit.cli import (
     tag,
     try_,
 )
-from cockpit.cli.arguments import Adder
+from cockpit.cli.arguments import Adder, add_detach_flag, add_launch_flags, add_run
 from cockpit.cli.plan_arguments import add_plan_flags
 
 
@@ -47,7 +47,7 @@ def _add_runs(add: Adder) -> None:
         ("stop", runs.stop, "Ask a run to checkpoint and stop; again to insist."),
     ):
         command = add(name, handler, about)
-        command.add_argument("name", metavar="RUN", help="A run's name, part of it, or 'latest'.")
+        add_run(command)
         if name == "attach":
             command.add_argument("--plain", action="store_true", help="Lines, no interface.")
 
@@ -107,13 +107,7 @@ def _add_resume(add: Adder) -> None:
         metavar="UPDATE",
         help="Go back to the checkpoint after this update instead of the newest.",
     )
-    command.add_argument("--detach", action="store_true", help="Start it and return at once.")
-    command.add_argument(
-        "--anyway",
-        action="store_true",
-        help="Launch even if it is not expected to fit. The guard still stops what surely "
-        "cannot; with --guard warn it only says so.",
-    )
+    add_launch_flags(command)
     add_plan_flags(command)
 
 
@@ -126,10 +120,10 @@ def _add_recover(add: Adder) -> None:
         "length, then layers) against what the machine gave, and goes on from the newest "
         "checkpoint with the first that fits, or with the one that is named.",
     )
-    command.add_argument("which", metavar="RUN", help="A run's name, part of it, or 'latest'.")
+    add_run(command, to="which")
     command.add_argument("--rung", metavar="KIND", help="Take this rung, like batch_size.")
     command.add_argument("--yes", action="store_true", help="Take it without asking.")
-    command.add_argument("--detach", action="store_true", help="Start it and return at once.")
+    add_detach_flag(command)
     add_plan_flags(command)
 
 
@@ -180,7 +174,7 @@ def _add_control(add: Adder) -> None:
         )
     }
     for command in commands.values():
-        command.add_argument("name", metavar="RUN", help="A run's name, part of it, or 'latest'.")
+        add_run(command)
     commands["sample"].add_argument("prompt", metavar="PROMPT", help="The text to complete.")
     values = commands["set"].add_mutually_exclusive_group(required=True)
     values.add_argument(

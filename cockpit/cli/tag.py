@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cockpit.cli import output
+from cockpit.cli.arguments import add_run
 from cockpit.core.format import plain
 from cockpit.errors import CockpitError
 from cockpit.system import run_dir, tags
@@ -12,7 +13,7 @@ from cockpit.system import run_dir, tags
 
 def add_flags(command: argparse.ArgumentParser) -> None:
     """What ``cockpit tag`` takes."""
-    command.add_argument("name", metavar="RUN", help="A run's name, part of it, or 'latest'.")
+    add_run(command)
     command.add_argument("tags", metavar="TAG", nargs="*", help="A word, with or without a #.")
     command.add_argument("--remove", action="store_true", help="Take these tags away.")
 

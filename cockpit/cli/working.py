@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cockpit.cli import output
+from cockpit.cli.arguments import add_run
 from cockpit.cli.forecasting import patience
 from cockpit.core.format import plain
 from cockpit.results import choice, room
@@ -23,7 +24,7 @@ LINE_SECONDS = 5.0
 
 def add_flags(command: argparse.ArgumentParser) -> None:
     """What every command takes that works on a run's result."""
-    command.add_argument("name", metavar="RUN", help="A run's name, part of it, or 'latest'.")
+    add_run(command)
     command.add_argument(
         "--checkpoint", metavar="UPDATE", help="After that update, or 'best' [the newest]."
     )

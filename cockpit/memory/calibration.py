@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from cockpit.core.profiles import Backend
 from cockpit.errors import CockpitError
 from cockpit.memory.backends import RunAhead, default_run_ahead
+from cockpit.system import whole_file
 from cockpit.system.home import home
 from cockpit.system.software import installed_version
 
@@ -66,11 +67,9 @@ def save(calibration: Calibration) -> Path:
     import tomli_w
 
     path = calibration_path()
-    partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(tomli_w.dumps(calibration.model_dump()))
-        partial.replace(path)
+        whole_file.write(path, tomli_w.dumps(calibration.model_dump()))
     except OSError as error:
         raise CockpitError(
             "The calibration could not be saved",

@@ -21,7 +21,7 @@ from cockpit.core.forecast import MemoryForecast
 from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import HardwareProfile
 from cockpit.errors import CockpitError
-from cockpit.system import hardware, jsonl, models, run_dir
+from cockpit.system import hardware, jsonl, models, run_dir, whole_file
 from cockpit.system.home import home
 from cockpit.system.run_dir import AttemptDir, RunDir
 
@@ -204,10 +204,7 @@ def _valid(fields: Any) -> Record | None:
 
 
 def _write(kept: Sequence[Record]) -> None:
-    path = history_path()
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(record.model_dump_json() + "\n" for record in kept))
-    partial.replace(path)
+    whole_file.write(history_path(), "".join(r.model_dump_json() + "\n" for r in kept))
 
 
 @contextmanager

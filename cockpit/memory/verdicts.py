@@ -27,7 +27,7 @@ from cockpit.errors import CockpitError
 from cockpit.memory import fit
 from cockpit.memory.calibration import run_ahead
 from cockpit.memory.client import TraceError, Worker
-from cockpit.system import mlx_lm_types, models
+from cockpit.system import mlx_lm_types, models, whole_file
 from cockpit.system.home import home
 from cockpit.system.models import ModelEntry
 from cockpit.system.software import installed_version
@@ -116,12 +116,10 @@ class PriceList:
 
     def _save(self) -> None:
         """A cache that cannot be written is only slow."""
-        partial = self._path.with_name(self._path.name + ".partial")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             document = {"made_with": made_with(), "forecasts": self._known}
-            partial.write_text(json.dumps(document))
-            partial.replace(self._path)
+            whole_file.write(self._path, json.dumps(document))
         except OSError:
             return
 

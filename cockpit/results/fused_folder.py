@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from cockpit.errors import CockpitError
-from cockpit.system import process
+from cockpit.system import process, whole_file
 from cockpit.trainer import disk
 
 # What tells a folder that may be replaced from somebody's own.
@@ -78,15 +78,15 @@ class FusedFolder:
         """Makes ``final`` what was written, in one step; what it replaces goes last."""
         try:
             for path in self.partial.iterdir():
-                _sync(path)
-            _sync(self.partial)
+                whole_file.sync(path)
+            whole_file.sync(self.partial)
             if _is_empty(self.final):
                 self.final.rmdir()
             if not self.final.exists():
                 self.partial.rename(self.final)
             else:
                 self._replace()
-            _sync(self.final.parent)
+            whole_file.sync(self.final.parent)
         except OSError as error:
             raise unwritable(error, self.final) from error
 
@@ -128,11 +128,3 @@ def _is_empty(folder: Path) -> bool:
     with contextlib.suppress(OSError):
         return not folder.is_symlink() and next(folder.iterdir(), None) is None
     return False
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
+from cockpit.system import whole_file
 
 # Keys of mlx_lm.lora that say what its command does, not how to train.
 MLX_LM_COMMAND_KEYS = frozenset({"train", "config"})
@@ -28,9 +29,7 @@ _YAML_FLOAT = re.compile(
 
 def write(plan: RunPlan, path: Path) -> None:
     """Writes ``plan`` as TOML, beside and renamed, so a reader never sees half of it."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(tomli_w.dumps(plan.model_dump(exclude_none=True)).encode())
-    partial.replace(path)
+    whole_file.write(path, tomli_w.dumps(plan.model_dump(exclude_none=True)))
 
 
 def read(path: Path) -> RunPlan:

@@ -7,13 +7,11 @@ The presets are in the catalogue's ``presets.toml``. Fields have flat names here
 from __future__ import annotations
 
 import difflib
-import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from cockpit import catalogue
 from cockpit.core.format import duration
@@ -150,16 +148,7 @@ class Length:
 @lru_cache(maxsize=1)
 def load() -> tuple[Preset, ...]:
     """Every preset, in the table's order; CockpitError if the table is damaged."""
-    try:
-        text = files("cockpit.catalogue").joinpath("presets.toml").read_text(encoding="utf-8")
-        return tuple(Preset(name=name, **row) for name, row in tomllib.loads(text).items())
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
-        raise CockpitError(
-            "The presets cannot be read",
-            f"presets.toml: {error}",
-            "Install mlx-cockpit again.",
-            exit_code=1,
-        ) from error
+    return catalogue.read_table("presets.toml", "presets", lambda n, row: Preset(name=n, **row))
 
 
 def find(name: str) -> Preset:

@@ -11,6 +11,7 @@ from typing import Any
 
 from cockpit.core.profiles import NAME_PATTERN, HardwareProfile, parse_profile, profile_from
 from cockpit.errors import CockpitError
+from cockpit.system import whole_file
 
 _TEXTS = frozenset({"title", "backend", "chip", "notes"})
 _TEXTS |= {"ram", "gpu_memory", "system_reserved", "working_set"}
@@ -137,11 +138,9 @@ def save_own(profile: HardwareProfile, folders: Sequence[Path], *, overwrite: bo
 def save_profile(profile: HardwareProfile, folder: Path) -> Path:
     """Write ``<name>.toml`` beside and rename it. Raises CockpitError if the folder refuses."""
     path = folder / f"{profile.name}.toml"
-    partial = path.with_name(path.name + ".partial")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial.write_text(profile.to_toml(), encoding="utf-8")
-        partial.replace(path)
+        whole_file.write(path, profile.to_toml())
     except OSError as error:
         raise CockpitError(
             "Cannot save the hardware profile",

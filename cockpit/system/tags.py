@@ -6,9 +6,7 @@ the run has no tags then and nothing else happens; it is set aside before it is 
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 from cockpit.core.format import plain
 from cockpit.errors import CockpitError
+from cockpit.system import whole_file
 from cockpit.system.run_dir import RunDir
 
 TAGS_NAME = "tags.json"
@@ -42,14 +41,10 @@ def write(run: RunDir, tags: Iterable[str]) -> tuple[str, ...]:
     """
     kept = _checked(tags)
     path = _path(run)
-    partial = path.with_name(f".{TAGS_NAME}.{os.getpid()}.partial")
     try:
         _set_damaged_aside(path)
-        partial.write_text(json.dumps({"tags": kept}, ensure_ascii=False) + "\n", encoding="utf-8")
-        partial.replace(path)
+        whole_file.write(path, json.dumps({"tags": kept}, ensure_ascii=False) + "\n")
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise CockpitError(
             "The tags could not be kept",
             f"{path}: {error.strerror}",

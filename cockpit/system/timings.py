@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 from cockpit.core.plan import RunPlan
+from cockpit.system import whole_file
 from cockpit.system.home import home
 
 MOST_RECORDS = 200
@@ -90,12 +90,6 @@ def _parse(line: bytes) -> Timing | None:
 
 
 def _write(kept: list[Timing]) -> None:
-    """Written beside and renamed: a reader sees the old file or the new one."""
     path = timings_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text("".join(timing.model_dump_json() + "\n" for timing in kept))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    whole_file.write(path, "".join(timing.model_dump_json() + "\n" for timing in kept))

@@ -21,6 +21,7 @@ import mlx.core as mx
 
 from cockpit.core.checkpoint_state import STATE_NAME, seal
 from cockpit.core.plan import RunPlan
+from cockpit.system import whole_file
 from cockpit.system.checkpoints import (
     PARTIAL,
     REPLACED,
@@ -80,7 +81,7 @@ def write(
             _write_json(partial / name, document)
         digests = {path.name: sha256(path) for path in sorted(partial.iterdir())}
         _write_json(partial / STATE_NAME, seal(describe(digests)))
-        _sync_folder(partial)
+        whole_file.sync(partial)
         _replace(partial, final)
     except OSError:
         remove(partial)
@@ -119,7 +120,7 @@ def _point(run: RunDir, link: Path, checkpoint: Path) -> None:
         _copy_adapters(checkpoint, link)
         return
     partial.replace(link)
-    _sync_folder(run.path)
+    whole_file.sync(run.path)
 
 
 def prune(run: RunDir, keep: Keep = Keep()) -> list[Path]:
@@ -178,21 +179,13 @@ def _sync(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _replace(partial: Path, final: Path) -> None:
     """Renames; a checkpoint of that name from an earlier attempt gives way."""
     replaced = final.with_name(final.name + REPLACED)
     if final.exists():
         final.rename(replaced)
     partial.rename(final)
-    _sync_folder(final.parent)
+    whole_file.sync(final.parent)
     remove(replaced)
 
 
@@ -202,4 +195,4 @@ def _copy_adapters(checkpoint: Path, adapters: Path) -> None:
         partial = adapters / (name + PARTIAL)
         shutil.copyfile(checkpoint / name, partial)
         partial.replace(adapters / name)
-    _sync_folder(adapters)
+    whole_file.sync(adapters)
