@@ -24,6 +24,12 @@ PLANS = [
     {"batch_size": batch, "max_seq_length": length, "num_layers": 4, "iters": UPDATES}
     for batch, length in itertools.product((2, 4), (257, 385, 513))
 ]
+# Those whose scores are 32 MiB and more, which MLX's CPU allocator does not keep for reuse. What it
+# keeps of smaller ones moves the footprint of the same run by up to a tenth: that fits, or not.
+FITTING_PLANS = [
+    {"batch_size": batch, "max_seq_length": length, "num_layers": 4, "iters": PATIENT_UPDATES}
+    for batch, length in ((2, 513), (2, 577), (2, 641), (4, 385), (4, 449), (4, 513))
+]
 # The memory that is in use before anything grows.
 START = 0.75
 # Updates until a leak has taken the rest, and shares of the limit that a neighbour takes a second.
@@ -107,8 +113,8 @@ def unfit() -> Iterator[Case]:
 def fitting() -> Iterator[Case]:
     """At 95 % of the limit, so that the guard has something to be wrong about: of equal length,
     and with longer batches to come, which the forecast explains."""
-    for share, plan in itertools.product((0.95, 0.93), PLANS):
-        yield Case("fits", plan | {"iters": PATIENT_UPDATES}, share)
+    for share, plan in itertools.product((0.95, 0.93), FITTING_PLANS):
+        yield Case("fits", plan, share)
     for lengths, share, seed in itertools.product((EVENLY, RARELY), (0.95, 0.93), (0, 1)):
         yield Case("fits", LONGER_PLAN | {"iters": 16, "seed": seed}, share, lengths=lengths)
 
