@@ -34,6 +34,10 @@ from cockpit.trainer.order import Order  # noqa: E402
 from cockpit.trainer.ranks import Ranks  # noqa: E402
 from cockpit.trainer.step import UpdateStep  # noqa: E402
 
+# A run validates many times, and how far work runs ahead then is partly up to chance.
+VALIDATIONS = 4
+VALIDATIONS_AT_THE_PEAK = 24
+
 
 def measure(case: Case) -> dict[str, int]:
     """Peaks of the case's phases; weights are random."""
@@ -56,10 +60,10 @@ def build_model(case: Case) -> Any:
     return build.from_config_alone(case.config)
 
 
-def _shift(update: int) -> None:
+def _shift(turn: int) -> None:
     """A few dispatches, as validation and reports make between a run's updates: the place in a
-    task where an update starts moves its peak, and a long run starts in all of them."""
-    mx.eval([mx.zeros((1,)) + n for n in range(update % 3)])
+    task where an update or a validation starts moves its peak, and a long run starts in all."""
+    mx.eval([mx.zeros((1,)) + n for n in range(turn % 3)])
 
 
 def _tokens(case: Case) -> tuple[list[list[int]], list[list[int]]]:
@@ -87,19 +91,29 @@ def _cockpit(model: Any, case: Case) -> dict[str, int]:
     ranks = Ranks()
     loss = chunked_loss.of(model, plan.loss_chunks)
     step = UpdateStep(model, optimizer.build(plan), ranks, loss=loss)
-    batches = [
-        make_batch(valid, part, plan.max_seq_length)
-        for part in shares(valid, plan, plan.val_batches, ranks)
-    ]
-    evaluate.evaluate(model, batches, ranks, loss_of=loss)
-    peaks = {"validation": mx.get_peak_memory()}
-    del batches
     order = Order(lengths, plan.examples_per_update, plan.seed)
+    peaks: dict[str, int] = {}
+    validations = VALIDATIONS_AT_THE_PEAK if case.valid_length else VALIDATIONS
+    for turn in range(max(plan.updates, validations)):
+        _shift(turn)
+        batches = [
+            make_batch(valid, part, plan.max_seq_length)
+            for part in shares(valid, plan, plan.val_batches, ranks)
+        ]
+        evaluate.evaluate(model, batches, ranks, loss_of=loss)
+        _raise(peaks, "validation")
+        del batches
+        _shift(turn)
+        if turn < plan.updates:
+            step(update_batches(split, order.examples(turn), plan, ranks))
+            _raise(peaks, "update")
+    return peaks
+
+
+def _raise(peaks: dict[str, int], phase: str) -> None:
+    """Notes the peak since the last call."""
+    peaks[phase] = max(peaks.get(phase, 0), mx.get_peak_memory())
     mx.reset_peak_memory()
-    for update in range(plan.updates):
-        _shift(update)
-        step(update_batches(split, order.examples(update), plan, ranks))
-    return peaks | {"update": mx.get_peak_memory()}
 
 
 class _Data:
@@ -126,12 +140,10 @@ def _mlx_lm(model: Any, case: Case) -> dict[str, int]:
 
     class Callback(trainer.TrainingCallback):  # type: ignore[misc]
         def on_val_loss_report(self, report: dict[str, Any]) -> None:
-            if "validation" not in peaks:
-                peaks["validation"] = mx.get_peak_memory()
-                mx.reset_peak_memory()
+            _raise(peaks, "validation")
 
         def on_train_loss_report(self, report: dict[str, Any]) -> None:
-            peaks["update"] = mx.get_peak_memory()
+            _raise(peaks, "update")
             _shift(report["iteration"])
 
     with tempfile.TemporaryDirectory() as folder:
@@ -140,7 +152,7 @@ def _mlx_lm(model: Any, case: Case) -> dict[str, int]:
             iters=max(plan.iters, len(tokens) // plan.batch_size),
             val_batches=1,
             steps_per_report=1,
-            steps_per_eval=10**6,
+            steps_per_eval=1,
             steps_per_save=10**6,
             max_seq_length=plan.max_seq_length,
             adapter_file=Path(folder) / "adapters.safetensors",

@@ -21,7 +21,7 @@ from cockpit.system import models
 from cockpit.system.model_files import ModelFiles
 from cockpit.system.typed_path import expanded
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 60.0
 _REMEMBERED = 1024  # a search for what fits takes dozens
 
 # What of a plan has no influence on its memory.

@@ -96,6 +96,21 @@ class Evaluation:
         self._run(memory, _AtOnce(memory))
         return memory.peak_bytes, memory.at_peak
 
+    def course(self) -> list[tuple[Op, int]]:
+        """Every operation in order, with the highest level while it is scheduled if each buffer
+        is freed at its last use."""
+        memory = Memory(self._base_bytes)
+        found: list[tuple[Op, int]] = []
+
+        def note(op: Op, work: int, holding: list[Buffer]) -> None:
+            found.append((op, memory.peak_bytes))
+            for buffer in holding:
+                memory.release(buffer)
+            memory.peak_bytes = memory.active_bytes
+
+        self._run(memory, note)
+        return found
+
     def _run(self, memory: Memory, pace: Pace) -> None:
         for value, place, uses in self._places:
             value.memory = place

@@ -6,6 +6,7 @@ results are, and afterwards each becomes the fused kernels that MLX makes of it.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,13 +16,14 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_map
 
-from cockpit.memory.fuse import fuse
+from cockpit.memory.fuse import BINARY, fuse
 from cockpit.memory.graph import Graph, Op, Value, in_tape_order
 
 # Tags are scalar constants from here on: no model counts in these, nor do checkpoints.
 _FIRST_TAG = 1 << 54
-_COMPILED = type(mx.compile(lambda x: x))
+COMPILED = type(mx.compile(lambda x: x))
 _PACKAGES = ("mlx", "mlx_lm")
+_OF_SEVERAL = BINARY | {"Select"}
 
 
 @dataclass(slots=True)
@@ -30,16 +32,20 @@ class Calls:
 
     tags: list[tuple[int, bool]] = field(default_factory=list)
     calls: int = 0
+    shapeless: set[int] = field(default_factory=set)
     _inside: bool = False
 
     def marked(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """``function`` with its array arguments and its results marked."""
+        is_shapeless = _is_shapeless(function)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             if self._inside:  # a part of the outer one
                 return function(*args, **kwargs)
             number = self.calls
             self.calls += 1
+            if is_shapeless:
+                self.shapeless.add(number)
             given = [self._mark(argument, number, False) for argument in args]
             named = {name: self._mark(value, number, False) for name, value in kwargs.items()}
             self._inside = True
@@ -59,6 +65,15 @@ class Calls:
         return mx.depends([leaf], [tag])[0]
 
 
+def _is_shapeless(compiled: Any) -> bool:
+    """Whether it was compiled for any shape; what its decorator says is all that can be seen."""
+    try:
+        source = inspect.getsource(compiled.__code__)
+    except (AttributeError, OSError, TypeError):
+        return False
+    return "shapeless=True" in source.partition("def ")[0]
+
+
 @contextmanager
 def marked_compiled_calls() -> Iterator[Calls]:
     """Inside, calls of MLX's and mlx-lm's own compiled functions are marked."""
@@ -69,7 +84,7 @@ def marked_compiled_calls() -> Iterator[Calls]:
             continue
         names = vars(module)
         for name, value in list(names.items()):
-            if type(value) is _COMPILED:
+            if type(value) is COMPILED:
                 replaced.append((names, name, value))
                 names[name] = calls.marked(value)
     try:
@@ -89,8 +104,8 @@ def rewrite(graph: Graph, calls: Calls, fused: bool) -> None:
         for op, (number, is_result) in markers.items():
             if is_result:
                 results.setdefault(number, []).append(op)
-        for group in results.values():
-            _fuse_call(graph, group, markers)
+        for number, group in results.items():
+            _fuse_call(graph, group, markers, number in calls.shapeless)
     sources = {op.outputs[0]: op.inputs[0] for op in markers}
 
     def unmarked(value: Value) -> Value:
@@ -114,14 +129,42 @@ def _find_markers(graph: Graph, calls: Calls) -> dict[Op, tuple[int, bool]]:
     return markers
 
 
-def _fuse_call(graph: Graph, results: list[Op], markers: dict[Op, tuple[int, bool]]) -> None:
+def _fuse_call(
+    graph: Graph, results: list[Op], markers: dict[Op, tuple[int, bool]], shapeless: bool
+) -> None:
     """``results`` mark what one call returned."""
     outputs = [op.inputs[0] for op in results]
     inside = [op for op in _above(outputs, markers) if op not in markers]
+    if shapeless:
+        inside = _broadcast(inside)
     part = Graph([], list(outputs), graph.constants, inside)
     fuse(part)
     for op, value in zip(results, part.outputs, strict=True):
         op.inputs[0] = value
+
+
+def _broadcast(inside: list[Op]) -> list[Op]:
+    """``inside`` as MLX traces it for any shape: each operand is broadcast to the others.
+
+    Broadcasts that would be idle for the shapes at hand count in the depth at which MLX cuts a
+    kernel off, and refer to all operands.
+    """
+    known = {op.outputs[0]: op.inputs[0] for op in inside if op.name == "Broadcast"}
+    found = []
+    for op in inside:
+        if op.name == "Broadcast":
+            continue
+        if op.name in _OF_SEVERAL:
+            shape = op.outputs[0].shape
+            operands = [known.get(value, value) for value in op.inputs]
+            op.inputs = []
+            for value in operands:
+                wide = Value(f"{value.name}:wide", shape, value.itemsize)
+                others = [other for other in operands if other is not value]
+                found.append(Op("Broadcast", [value, *others], [wide], [shape]))
+                op.inputs.append(wide)
+        found.append(op)
+    return found
 
 
 def _above(outputs: list[Value], markers: dict[Op, tuple[int, bool]]) -> list[Op]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,21 +87,9 @@ def trace(
     ``micro`` tells an update's batches apart if they differ.
     """
     stored = stored_arrays(model)
-    build.make_trainable(model, plan, where.backend, adapted_layers)
-    job = Job(
-        plan,
-        model,
-        build.optimizer(plan),
-        train,
-        valid,
-        backend=where.backend,
-        fused=_has_compiler(where.backend),
-        blocked_attention=where.blocked_attention,
-        micro=micro,
-    )
+    job = job_of(model, plan, train, valid, where, adapted_layers, micro)
     ahead = where.ahead or run_ahead(where.backend, where.chip)
-    phases = cockpit_phases if where.flavour == "cockpit" else mlx_lm_phases
-    replayed = [_replay(phase, ahead) for phase in phases(job)]
+    replayed = [_replay(phase, ahead) for phase in phases_of(job, where.flavour)]
     if where.loads:
         replayed.append(_replay(loading_phase(stored, where.backend), ahead))
     if where.prompt_tokens:
@@ -116,6 +105,34 @@ def trace(
     )
     buffers_bytes = max(_buffers(found, ahead) for found in replayed)
     return Trace(_forecast(job, highest, ahead, unknown, buffers_bytes), peaks)
+
+
+def job_of(
+    model: nn.Module,
+    plan: RunPlan,
+    train: BatchShape,
+    valid: BatchShape | None,
+    where: Trained,
+    adapted_layers: int | None = None,
+    micro: MicroBatches | None = None,
+) -> Job:
+    """What there is to do for ``plan``; ``model`` becomes trainable by it."""
+    build.make_trainable(model, plan, where.backend, adapted_layers)
+    return Job(
+        plan,
+        model,
+        build.optimizer(plan),
+        train,
+        valid,
+        backend=where.backend,
+        fused=_has_compiler(where.backend),
+        blocked_attention=where.blocked_attention,
+        micro=micro,
+    )
+
+
+def phases_of(job: Job, flavour: Flavour) -> Iterator[Phase]:
+    return cockpit_phases(job) if flavour == "cockpit" else mlx_lm_phases(job)
 
 
 @dataclass(slots=True)

@@ -84,8 +84,8 @@ def test_a_larger_tokenizer_and_more_data_take_more_but_not_of_a_gpus_memory() -
 def test_a_loop_over_the_tokens_is_extended_from_short_sequences_as_a_rough_estimate(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    plan = models.plan(batch_size=1, max_seq_length=81)
-    batches = Batches((1, 81), (1, 81))
+    plan = models.plan(batch_size=1, max_seq_length=257)
+    batches = Batches((1, 257), (1, 257))
 
     def asked() -> MemoryForecast:
         made = lambda: build.from_config_alone(RECURRENT)  # noqa: E731
@@ -97,6 +97,6 @@ def test_a_loop_over_the_tokens_is_extended_from_short_sequences_as_a_rough_esti
     extended = asked()
     assert whole.method == "trace" and extended.method == "analytic"
     assert "extended" in extended.notes[0]
-    assert extended.low_bytes <= whole.peak_bytes <= extended.high_bytes
+    assert 0.9 * whole.peak_bytes < extended.peak_bytes < 1.15 * whole.peak_bytes
     assert extended.parts["weights"] == whole.parts["weights"]
     assert sum(extended.parts.values()) == extended.peak_bytes
