@@ -20,9 +20,10 @@ from mlx.utils import tree_flatten
 from cockpit.core.forecast import MemoryForecast
 from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import Backend
-from cockpit.memory import moments
+from cockpit.memory import fewer_blocks, moments
 from cockpit.memory.calibration import run_ahead
 from cockpit.memory.capture import capture_with_state
+from cockpit.memory.fewer_blocks import Cut
 from cockpit.memory.lengths import Batches, BatchShape
 from cockpit.memory.replay import Evaluation
 from cockpit.memory.trace import Trained, job_of, phases_of, trace
@@ -35,7 +36,7 @@ MOST_LOOPED = 5_000
 # no more operations than that, some ten seconds. Below 64 the square in how memory grows is hardly
 # there yet.
 _MOST_TOKENS = (192, 96, 48)
-_MOST_TRACED = 60_000
+_MOST_TRACED = 90_000
 # At which weights, adapters and moments are counted.
 _SHORTEST = 17
 # Factors of the lowest and highest peak: bench/looped.py was 4 % too low to 14 % too high.
@@ -43,6 +44,8 @@ BAND = (0.85, 1.3)
 
 _COUNTED = (5, 9)
 _growth: dict[tuple[object, ...], float] = {}
+_known: dict[tuple[object, ...], Found] = {}
+_REMEMBERED = 64
 
 
 def forecast(
@@ -72,54 +75,80 @@ def _extended(
 ) -> MemoryForecast:
     blocks = make().layers
     trained = len(blocks) if plan.num_layers < 1 else min(plan.num_layers, len(blocks))
-    cuts = [len(blocks)] if adapted_layers is not None else _cuts(blocks, trained)
+    cuts, kept = fewer_blocks.cuts(blocks, trained)
+    if adapted_layers is not None:
+        cuts, kept = [Cut(len(blocks), plan.num_layers)], len(blocks)
     # As long as the longer of training and validation, which takes less than an update.
     to = max(batches.train[1], (batches.valid or (0, 0))[1])
-    tokens = _tokens(a_token * cuts[0] / len(blocks), to - 1)
+    tokens = _tokens(a_token * cuts[0].kept / len(blocks), to - 1)
     lengths = [count + 1 for count in tokens]
-    shares, frozen_bytes = [1.0], 0
-    if len(cuts) > 1:
-        plan = plan.with_changes(num_layers=-1)
-        shares = _linear(cuts, trained)
-        frozen_bytes = _bytes(blocks[: len(blocks) - trained], where.backend)
+    frozen_bytes = _bytes(blocks[: len(blocks) - kept], where.backend)
+    shares = [1.0] if len(cuts) == 1 else _linear([cut.trained for cut in cuts], trained)
     where = replace(where, loads=False, prompt_tokens=0)
-    samples = [Sample(make, cut, plan, batches, where, adapted_layers, lengths[-1]) for cut in cuts]
+    samples = [Sample(make, cut, plan, batches, where, adapted_layers) for cut in cuts]
+    found = _found(samples, lengths)
 
-    floor_bytes = _floor_bytes(samples, shares, lengths, to) + frozen_bytes
+    floor_bytes = max(moments.highest(of_one, lengths, to) for of_one in found.moments)
+    floor_bytes += frozen_bytes
+    if len(cuts) > 1:
+        # More blocks keep so much more for each token.
+        more_bytes = _weighed(_linear(lengths[:2], to), found.more_bytes)
+        floor_bytes += round(shares[1] * more_bytes)
     # Work runs ahead by so many operations, whose results grow with the tokens.
-    peak_bytes = floor_bytes + samples[0].ahead_bytes * to // lengths[-1]
-    shorts = [sample.forecast(_SHORTEST) for sample in samples]
-    return shorts[0].model_copy(
+    peak_bytes = floor_bytes + found.ahead_bytes * to // lengths[-1]
+    first = found.shorts[0]
+    return first.model_copy(
         update={
             "peak_bytes": peak_bytes,
             "low_bytes": round(peak_bytes * BAND[0]),
             "high_bytes": round(peak_bytes * BAND[1]),
             "method": "analytic",
-            "parts": _parts(shorts, shares, frozen_bytes, peak_bytes),
+            "parts": _parts(found.shorts, shares, frozen_bytes, peak_bytes),
             "floor_bytes": floor_bytes,
-            "footprint_bytes": peak_bytes + max(one.outside_bytes for one in shorts),
-            "notes": (_note(tokens, cuts, trained), *shorts[0].notes[1:]),
+            "footprint_bytes": peak_bytes + max(one.outside_bytes for one in found.shorts),
+            "notes": (_note(tokens, cuts, trained), *first.notes[1:]),
         }
     )
 
 
-def _floor_bytes(
-    samples: Sequence[Sample], shares: Sequence[float], lengths: Sequence[int], to: int
-) -> int:
-    """The peak with every buffer freed at its last use, at the length ``to``.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What short sequences tell: of the fewer blocks the ``moments`` of each phase and what
+    run-ahead adds at the longest, what more blocks take at the two shorter ones, and the
+    forecasts of both at the shortest of all, for what does not depend on the tokens."""
 
-    What more blocks take is carried on in a straight line: they keep so much for each token.
-    """
-    courses = [samples[0].courses(length) for length in lengths]
-    of_phases = zip(*courses, strict=True)
-    floor_bytes = max(moments.highest(of_one, lengths, to) for of_one in of_phases)
-    if len(samples) == 1:
-        return floor_bytes
-    more = [
-        moments.peak(samples[1].courses(length)) - moments.peak(fewer)
-        for length, fewer in zip(lengths[:2], courses, strict=False)
-    ]
-    return floor_bytes + round(shares[1] * _weighed(_linear(lengths[:2], to), more))
+    moments: tuple[list[moments.Levels], ...]
+    ahead_bytes: int
+    more_bytes: tuple[int, ...]
+    shorts: tuple[MemoryForecast, ...]
+
+
+def _found(samples: Sequence[Sample], lengths: Sequence[int]) -> Found:
+    """Remembered: a search for what fits asks for many lengths and numbers of layers."""
+    key = (*(sample.key for sample in samples), *lengths)
+    if key not in _known:
+        if len(_known) >= _REMEMBERED:
+            _known.clear()
+        _known[key] = _find(samples, lengths)
+    return _known[key]
+
+
+def _find(samples: Sequence[Sample], lengths: Sequence[int]) -> Found:
+    fewer = samples[0]
+    courses = [fewer.courses(length)[0] for length in lengths[:-1]]
+    longest, ahead_bytes = fewer.courses(lengths[-1], run_ahead_too=True)
+    more_bytes = tuple(
+        moments.peak(sample.courses(length)[0]) - moments.peak(found)
+        for sample in samples[1:]
+        for length, found in zip(lengths, courses, strict=False)
+    )
+    of_phases = zip(*courses, longest, strict=True)
+    return Found(
+        tuple(moments.moments(of_phase) for of_phase in of_phases),
+        ahead_bytes,
+        more_bytes,
+        tuple(sample.forecast(_SHORTEST) for sample in samples),
+    )
 
 
 def _parts(
@@ -135,48 +164,52 @@ def _parts(
     return parts
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """A model with ``blocks`` of its blocks, and its updates on batches of one length or another.
-
-    ``ahead_bytes`` is what run-ahead adds at the ``longest``, once that was asked for.
-    """
+    """A model with the blocks of ``cut``, and its updates on batches of one length or another."""
 
     make: Make
-    blocks: int
+    cut: Cut
     plan: RunPlan
     batches: Batches
     where: Trained
     adapted_layers: int | None
-    longest: int
-    ahead_bytes: int = 0
 
-    def courses(self, length: int) -> list[moments.Course]:
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The same for plans that differ in their length alone."""
+        plan, batch = self._at(_SHORTEST)
+        model = fewer_blocks.kind(self.make())
+        return plan.model_dump_json(), batch, self.cut, self.adapted_layers, self.where, model
+
+    def courses(self, length: int, run_ahead_too: bool = False) -> tuple[list[moments.Course], int]:
         """Of the update, or of the micro-batch that ends it, and of the first one: what has to be
-        made for that moves the order in which everything is evaluated."""
+        made for that moves the order in which everything is evaluated. And, if asked for, what
+        run-ahead adds."""
         backend = self.where.backend
         ahead = self.where.ahead or run_ahead(backend, self.where.chip)
         plan, batch = self._at(length)
         job = job_of(self._model(), plan, batch, None, self.where, self.adapted_layers)
-        found = []
+        found, ahead_bytes = [], 0
         for phase in list(phases_of(job, self.where.flavour))[-2:]:
             evaluation = Evaluation(phase.graph, phase.base_bytes, phase.born, backend)
             found.append(moments.course(evaluation.course()))
-            if length == self.longest:
-                self.ahead_bytes = evaluation.peak_bytes(ahead) - moments.peak(found[-1:])
+            if run_ahead_too:
+                ahead_bytes = evaluation.peak_bytes(ahead) - moments.peak(found[-1:])
         del job, phase, evaluation
         gc.collect()  # the worker leaves it to the end of a question, and a graph is large
-        return found
+        return found, ahead_bytes
 
     def forecast(self, length: int) -> MemoryForecast:
         plan, batch = self._at(length)
         return trace(self._model(), plan, batch, None, self.where, self.adapted_layers).forecast
 
     def _model(self) -> nn.Module:
-        return _with_last(self.make(), self.blocks)
+        return fewer_blocks.with_last(self.make(), self.cut.kept)
 
     def _at(self, length: int) -> tuple[RunPlan, BatchShape]:
-        return self.plan.with_changes(max_seq_length=length), (self.batches.train[0], length)
+        asked = self.plan.with_changes(max_seq_length=length, num_layers=self.cut.trained)
+        return asked, (self.batches.train[0], length)
 
 
 def _tokens(a_token: float, longest: int) -> tuple[int, int, int]:
@@ -190,19 +223,9 @@ def _tokens(a_token: float, longest: int) -> tuple[int, int, int]:
     return tokens
 
 
-def _with_last(model: nn.Module, count: int) -> nn.Module:
-    """``model`` with only its last ``count`` blocks."""
-    first = model.layers[0]
-    for module in model.modules():
-        for value in module.values():
-            if isinstance(value, list) and value and value[0] is first:
-                del value[:-count]
-    return model
-
-
-def _note(tokens: Sequence[int], cuts: Sequence[int], trained: int) -> str:
+def _note(tokens: Sequence[int], cuts: Sequence[Cut], trained: int) -> str:
     lengths = f"{', '.join(map(str, tokens[:-1]))} and {tokens[-1]}"
-    some = " and ".join(map(str, cuts))
+    some = " and ".join(str(cut.trained) for cut in cuts)
     blocks = f" with {some} of {trained} trained blocks" if len(cuts) > 1 else ""
     return f"a loop over the tokens: traced at {lengths} tokens{blocks}, and extended from there"
 
@@ -210,7 +233,7 @@ def _note(tokens: Sequence[int], cuts: Sequence[int], trained: int) -> str:
 def _looped_a_token(model: nn.Module) -> float:
     """How many operations of a pass forward are there once more for each token."""
     blocks = model.layers
-    kinds = [_kind(block) for block in blocks]
+    kinds = [fewer_blocks.kind(block) for block in blocks]
     key = (type(model), *kinds)
     if key not in _growth:
         counts = []
@@ -220,23 +243,6 @@ def _looped_a_token(model: nn.Module) -> float:
             counts.append(len(graph.ops))
         _growth[key] = (counts[1] - counts[0]) / (_COUNTED[1] - _COUNTED[0])
     return _growth[key]
-
-
-def _cuts(blocks: list[nn.Module], trained: int) -> list[int]:
-    """How many of the last blocks to trace instead of ``trained``: two numbers, whole patterns
-    of blocks apart; only ``trained`` where there is no pattern or it is short already."""
-    kinds = [_kind(block) for block in blocks[len(blocks) - trained :]]
-    for period in range(1, trained // 3 + 1):
-        if kinds[period:] == kinds[:-period]:
-            rest = trained % period
-            fewer = [rest + period, rest + 2 * period]
-            return fewer if fewer[1] < trained else [trained]
-    return [len(blocks)]
-
-
-def _kind(block: nn.Module) -> tuple[object, ...]:
-    shapes = ((name, tuple(value.shape)) for name, value in tree_flatten(block.parameters()))
-    return (type(block), *shapes)
 
 
 def _bytes(blocks: Sequence[nn.Module], backend: Backend) -> int:

@@ -18,6 +18,8 @@ Landmark = tuple[object, ...]
 # One length's operations in order, each with the level that memory reaches while it runs.
 Course = list[tuple[Landmark, int]]
 Span = tuple[int, int]
+# Of one moment at each of three lengths.
+Levels = tuple[int, int, int]
 
 # A loop is told apart in so many parts.
 _PARTS = 16
@@ -41,13 +43,18 @@ def peak(courses: Iterable[Course]) -> int:
     return max(level for course in courses for _, level in course)
 
 
-def highest(courses: Sequence[Course], lengths: Sequence[int], to: int) -> int:
-    """The highest level at the length ``to``, in bytes, from the courses at three others."""
-    found = (_carried_on(levels, lengths, to) for levels in _moments(courses))
+def moments(courses: Sequence[Course]) -> list[Levels]:
+    """What the courses at three lengths have in common: the highest levels in each moment."""
+    return [levels for spans in _stretches(courses) for levels in _parts(courses, spans)]
+
+
+def highest(moments: Iterable[Levels], lengths: Sequence[int], to: int) -> int:
+    """The highest level at the length ``to``, in bytes, from the moments at three others."""
+    found = (_carried_on(levels, lengths, to) for levels in moments)
     return round(max(level for level in found if level is not None))
 
 
-def _carried_on(levels: Sequence[int], lengths: Sequence[int], to: int) -> float | None:
+def _carried_on(levels: Levels, lengths: Sequence[int], to: int) -> float | None:
     """The level at ``to`` on the parabola through three; None if they are not of one moment.
 
     Nothing in a moment gets less as the tokens get more, neither what grows in proportion nor
@@ -65,26 +72,20 @@ def _carried_on(levels: Sequence[int], lengths: Sequence[int], to: int) -> float
     return first + slope * (to - low) + square * (to - low) * (to - middle)
 
 
-def _moments(courses: Sequence[Course]) -> Iterator[list[int]]:
-    """The highest levels in each moment, one for each course."""
-    for spans in _stretches(courses):
-        parts = min(_PARTS, *(end - start for start, end in spans))
-        for part in range(parts):
-            yield [
-                max(
-                    level
-                    for _, level in course[_start(span, part, parts) : _end(span, part, parts)]
-                )
-                for course, span in zip(courses, spans, strict=True)
-            ]
+def _parts(courses: Sequence[Course], spans: Sequence[Span]) -> Iterator[Levels]:
+    parts = min(_PARTS, *(end - start for start, end in spans))
+    for part in range(parts):
+        first, second, third = (
+            peak([course[_cut(span, part, parts) : _cut(span, part + 1, parts)]])
+            for course, span in zip(courses, spans, strict=True)
+        )
+        yield first, second, third
 
 
-def _start(span: Span, part: int, parts: int) -> int:
-    return span[0] + (span[1] - span[0]) * part // parts
-
-
-def _end(span: Span, part: int, parts: int) -> int:
-    return _start(span, part + 1, parts)
+def _cut(span: Span, part: int, parts: int) -> int:
+    """Where a part of a stretch begins."""
+    start, end = span
+    return start + (end - start) * part // parts
 
 
 def _stretches(courses: Sequence[Course]) -> Iterator[list[Span]]:
