@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual import events
 
-from cockpit.embedded import nano_path
+from cockpit.embedded import demo_data_path, nano_path
 from cockpit.system import dataset, preflight_data, run_dir
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.screens.choose import ChooseScreen
@@ -78,6 +78,17 @@ async def test_a_hub_name_can_be_typed() -> None:
         await until_shown(pilot, "hub", "data: name a folder with train.jsonl")
         picked = pilot.app.screen.query_one(ModelList).picked
         assert picked is not None and picked.name == "mlx-community/SmolLM-135M-4bit"
+
+
+async def test_typing_finds_what_the_catalogue_lists_and_its_memory_is_forecast() -> None:
+    async with opened(size=(120, 40)) as pilot:
+        await until_shown(pilot, "● nano", "ready to launch")
+        await pilot.press("slash", *"llama 3.2 1b", "enter")
+        await until_shown(pilot, "Llama-3.2-1B-Instruct-4bit hub", "2 found")
+        picked = pilot.app.screen.query_one(ModelList).picked
+        assert picked is not None and picked.name == "mlx-community/Llama-3.2-1B-Instruct-4bit"
+        await pilot.press("tab", "home", "enter", *str(demo_data_path()), "enter")
+        await until_shown(pilot, "GB budget")
 
 
 async def test_a_model_that_does_not_exist_is_refused_with_a_remedy(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""The models on this machine, narrowed by what is typed; what is typed may itself be a model."""
+"""The models on this machine, narrowed by what is typed, which finds the catalogue's as well."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal
 
 from textual import on
@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input
 
+from cockpit import catalogue
 from cockpit.core import format as fmt
 from cockpit.system.models import ModelEntry
 from cockpit.ui.spans import Line, heading, line, pad, shorten_path, width_of
@@ -96,7 +97,7 @@ class ModelList(CursorList):
             self.post_message(self.Picked(name))
 
     def head(self, width: int) -> Sequence[Line]:
-        number = f"{self.total} of {len(self.entries)}" if self._typed else str(self.total)
+        number = f"{self.total} found" if self._typed else str(self.total)
         lines = [heading(self.title("Model"), line((number, "label")), width)]
         if not self.loaded:
             lines.append(line(("  looking for models…", "label")))
@@ -137,12 +138,23 @@ class ModelsSide(Vertical):
 
 
 def matching(entries: Sequence[ModelEntry], typed: str) -> list[ModelEntry]:
-    """Entries whose name holds every word of ``typed``; then ``typed`` as a name of its own."""
+    """Entries whose name holds every word of ``typed``; then those of the catalogue, which can be
+    priced before they are downloaded, and ``typed`` as a name of its own."""
     words = typed.lower().split()
     found = [e for e in entries if all(word in e.name.lower() for word in words)]
-    if could_be_model(typed) and typed not in {entry.name for entry in entries}:
-        found.append(ModelEntry(typed, None, typed_source(typed)))
-    return found
+    known = {entry.name for entry in entries}
+    names = [name for name in listed_names(words) if name not in known]
+    if could_be_model(typed) and typed not in known:
+        names.append(typed)
+    return found + [ModelEntry(name, None, typed_source(name)) for name in dict.fromkeys(names)]
+
+
+def listed_names(words: Sequence[str]) -> Iterator[str]:
+    """Hub names of the catalogue's models that hold every word: the conversion first."""
+    for model in catalogue.models() if words else ():
+        text = f"{model.slug} {model.name} {model.hub} {model.mlx or ''}".lower()
+        if all(word in text for word in words):
+            yield from (name for name in (model.mlx, model.hub) if name is not None)
 
 
 def could_be_model(typed: str) -> bool:
