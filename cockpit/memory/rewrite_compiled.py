@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from types import CodeType
 from typing import Any
 
 import mlx.core as mx
@@ -37,7 +39,7 @@ class Calls:
 
     def marked(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """``function`` with its array arguments and its results marked."""
-        is_shapeless = _is_shapeless(function)
+        is_shapeless = _is_shapeless(getattr(function, "__code__", None))
 
         def call(*args: Any, **kwargs: Any) -> Any:
             if self._inside:  # a part of the outer one
@@ -65,11 +67,12 @@ class Calls:
         return mx.depends([leaf], [tag])[0]
 
 
-def _is_shapeless(compiled: Any) -> bool:
+@cache
+def _is_shapeless(code: CodeType | None) -> bool:
     """Whether it was compiled for any shape; what its decorator says is all that can be seen."""
     try:
-        source = inspect.getsource(compiled.__code__)
-    except (AttributeError, OSError, TypeError):
+        source = inspect.getsource(code) if code is not None else ""
+    except OSError:
         return False
     return "shapeless=True" in source.partition("def ")[0]
 
