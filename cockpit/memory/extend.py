@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import mlx.core as mx
@@ -58,36 +58,31 @@ def forecast(
     """The traced forecast for the model that ``make`` builds anew, extended if it must be."""
     model = make()
     a_token = _looped_a_token(model)
+    # As long as the longer of training and validation, which takes less than an update.
     longest = max(batches.train[1], (batches.valid or (0, 0))[1])
     if a_token * longest <= MOST_LOOPED or longest <= _MOST_TOKENS[-1] + 1:
         shapes = (batches.train, batches.valid)
         return trace(model, plan, *shapes, where, adapted_layers, batches.micro).forecast
-    return _extended(make, plan, batches, where, adapted_layers, a_token)
-
-
-def _extended(
-    make: Make,
-    plan: RunPlan,
-    batches: Batches,
-    where: Trained,
-    adapted_layers: int | None,
-    a_token: float,
-) -> MemoryForecast:
-    blocks = make().layers
+    blocks = model.layers
     trained = len(blocks) if plan.num_layers < 1 else min(plan.num_layers, len(blocks))
     cuts, kept = fewer_blocks.cuts(blocks, trained)
     if adapted_layers is not None:
         cuts, kept = [Cut(len(blocks), plan.num_layers)], len(blocks)
-    # As long as the longer of training and validation, which takes less than an update.
-    to = max(batches.train[1], (batches.valid or (0, 0))[1])
-    tokens = _tokens(a_token * cuts[0].kept / len(blocks), to - 1)
-    lengths = [count + 1 for count in tokens]
+    tokens = _tokens(a_token * cuts[0].kept / len(blocks), longest - 1)
+    short = replace(where, loads=False, prompt_tokens=0)
+    samples = [Sample(make, cut, plan, batches, short, adapted_layers) for cut in cuts]
+    found = _found(samples, fewer_blocks.kind(model), [count + 1 for count in tokens])
     frozen_bytes = _bytes(blocks[: len(blocks) - kept], where.backend)
-    shares = [1.0] if len(cuts) == 1 else _linear([cut.trained for cut in cuts], trained)
-    where = replace(where, loads=False, prompt_tokens=0)
-    samples = [Sample(make, cut, plan, batches, where, adapted_layers) for cut in cuts]
-    found = _found(samples, lengths)
+    note = _note(tokens, cuts, trained)
+    return _extended(found, cuts, trained, longest, frozen_bytes, note)
 
+
+def _extended(
+    found: Found, cuts: Sequence[Cut], trained: int, to: int, frozen_bytes: int, note: str
+) -> MemoryForecast:
+    """What was ``found``, carried on to batches of the length ``to`` and to all trained blocks."""
+    lengths = found.lengths
+    shares = [1.0] if len(cuts) == 1 else _linear([cut.trained for cut in cuts], trained)
     floor_bytes = max(moments.highest(of_one, lengths, to) for of_one in found.moments)
     floor_bytes += frozen_bytes
     if len(cuts) > 1:
@@ -106,26 +101,27 @@ def _extended(
             "parts": _parts(found.shorts, shares, frozen_bytes, peak_bytes),
             "floor_bytes": floor_bytes,
             "footprint_bytes": peak_bytes + max(one.outside_bytes for one in found.shorts),
-            "notes": (_note(tokens, cuts, trained), *first.notes[1:]),
+            "notes": (note, *first.notes[1:]),
         }
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What short sequences tell: of the fewer blocks the ``moments`` of each phase and what
-    run-ahead adds at the longest, what more blocks take at the two shorter ones, and the
-    forecasts of both at the shortest of all, for what does not depend on the tokens."""
+    """What sequences of three short ``lengths`` tell: of the fewer blocks the ``moments`` of each
+    phase and what run-ahead adds at the longest, what more blocks take at the two shorter ones, and
+    the forecasts of both at the shortest of all, for what does not depend on the tokens."""
 
+    lengths: Sequence[int]
     moments: tuple[list[moments.Levels], ...]
     ahead_bytes: int
     more_bytes: tuple[int, ...]
     shorts: tuple[MemoryForecast, ...]
 
 
-def _found(samples: Sequence[Sample], lengths: Sequence[int]) -> Found:
+def _found(samples: Sequence[Sample], model: Hashable, lengths: Sequence[int]) -> Found:
     """Remembered: a search for what fits asks for many lengths and numbers of layers."""
-    key = (*(sample.key for sample in samples), *lengths)
+    key = (model, *(sample.key for sample in samples), *lengths)
     if key not in _known:
         if len(_known) >= _REMEMBERED:
             _known.clear()
@@ -144,6 +140,7 @@ def _find(samples: Sequence[Sample], lengths: Sequence[int]) -> Found:
     )
     of_phases = zip(*courses, longest, strict=True)
     return Found(
+        lengths,
         tuple(moments.moments(of_phase) for of_phase in of_phases),
         ahead_bytes,
         more_bytes,
@@ -177,10 +174,9 @@ class Sample:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The same for plans that differ in their length alone."""
+        """The same for plans of one model that differ in their length alone."""
         plan, batch = self._at(_SHORTEST)
-        model = fewer_blocks.kind(self.make())
-        return plan.model_dump_json(), batch, self.cut, self.adapted_layers, self.where, model
+        return plan.model_dump_json(), batch, self.cut, self.adapted_layers, self.where
 
     def courses(self, length: int, run_ahead_too: bool = False) -> tuple[list[moments.Course], int]:
         """Of the update, or of the micro-batch that ends it, and of the first one: what has to be

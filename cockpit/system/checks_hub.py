@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cockpit.system import hub_folders
 from cockpit.system.checks import Check, Status
 from cockpit.system.software import installed_version
 
@@ -34,7 +35,7 @@ def tokenizer_check(version: Callable[[str], str | None] = installed_version) ->
 
 def hub_check(environ: Mapping[str, str]) -> Check:
     """Where models are looked for, by huggingface_hub's own rules; nothing is measured."""
-    cache = hub_cache(environ)
+    cache = hub_folders.cache(environ)
     notes = ["offline by HF_HUB_OFFLINE"] if _is_on(environ.get("HF_HUB_OFFLINE")) else []
     notes += [] if _has_token(environ) else ["no token, so no gated models"]
     if not cache.is_dir():
@@ -51,25 +52,11 @@ def hub_check(environ: Mapping[str, str]) -> Check:
     return _with(notes, "ok", value)
 
 
-def hub_cache(environ: Mapping[str, str]) -> Path:
-    """HF_HUB_CACHE, else HF_HOME/hub, else the XDG cache's huggingface/hub."""
-    if cache := environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE"):
-        return Path(os.path.expandvars(cache)).expanduser()
-    return _hub_home(environ) / "hub"
-
-
-def _hub_home(environ: Mapping[str, str]) -> Path:
-    if hub_home := environ.get("HF_HOME"):
-        return Path(os.path.expandvars(hub_home)).expanduser()
-    base = environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "huggingface"
-
-
 def _has_token(environ: Mapping[str, str]) -> bool:
     """Whether there is one; what it is is nobody's business here."""
     if environ.get("HF_TOKEN") or environ.get("HUGGING_FACE_HUB_TOKEN"):
         return True
-    return Path(environ.get("HF_TOKEN_PATH") or _hub_home(environ) / "token").is_file()
+    return Path(environ.get("HF_TOKEN_PATH") or hub_folders.home(environ) / "token").is_file()
 
 
 def _is_on(value: str | None) -> bool:

@@ -14,6 +14,7 @@ from cockpit import embedded
 from cockpit.core.model_spec import ModelSpec, text_config
 from cockpit.core.quantization import parse_quantization
 from cockpit.errors import CockpitError
+from cockpit.system import hub_folders
 from cockpit.system.model_files import ModelFiles
 from cockpit.system.typed_path import expanded
 
@@ -74,14 +75,8 @@ def files(name: str) -> ModelFiles | None:
 
 
 def cache_folder() -> Path:
-    """Where huggingface_hub keeps downloads: the environment decides as it does there."""
-    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
-        if chosen := os.environ.get(variable):
-            return expanded(chosen)
-    if home := os.environ.get("HF_HOME"):
-        return expanded(home) / "hub"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (expanded(base) if base else Path.home() / ".cache") / "huggingface" / "hub"
+    """Where huggingface_hub keeps downloads."""
+    return hub_folders.cache(os.environ)
 
 
 def _find(name: str) -> tuple[Source, ModelFiles | None]:

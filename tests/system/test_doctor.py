@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.core.samples import MemorySample
-from cockpit.system import checks_hub, checks_terminal, doctor, software
+from cockpit.system import checks_hub, checks_terminal, doctor, hub_folders, software
 from cockpit.system.checks import Check
 from cockpit.system.power import KeepAwake
 
@@ -250,6 +250,7 @@ class Usage:
         ({"HF_HUB_CACHE": "/c/hub", "HF_HOME": "/h"}, "/c/hub"),
         ({"HF_HOME": "/h", "XDG_CACHE_HOME": "/x"}, "/h/hub"),
         ({"XDG_CACHE_HOME": "/x"}, "/x/huggingface/hub"),
+        ({"HF_HOME": "~nobodyatall/x"}, "~nobodyatall/x/hub"),
         ({}, str(Path("~/.cache/huggingface/hub").expanduser())),
     ],
 )
@@ -262,7 +263,7 @@ def test_the_hub_cache_is_where_huggingface_hub_looks(environ: dict[str, str], f
         [sys.executable, "-c", code], env=bare | environ, capture_output=True, text=True, check=True
     )
 
-    assert str(checks_hub.hub_cache(environ)) == done.stdout.strip() == folder
+    assert str(hub_folders.cache(environ)) == done.stdout.strip() == folder
 
 
 def test_models_in_the_cache_are_counted_not_measured(tmp_path: Path) -> None:
