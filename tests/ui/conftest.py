@@ -91,6 +91,7 @@ async def opened(
 ) -> AsyncIterator[Pilot[None]]:
     """The interface in a terminal of that size, past its first paint; the form with ``plan``."""
     app = CockpitApp(start, plan)  # type: ignore[arg-type]
+    app.NOTIFICATION_TIMEOUT = GIVE_UP_SECONDS  # a busy machine must not miss a notice
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: len(app.screen_stack) > 1)
         yield pilot

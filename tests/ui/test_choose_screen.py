@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from textual import events
 
+from cockpit.core.plan import RunPlan
 from cockpit.embedded import demo_data_path, nano_path
-from cockpit.system import dataset, preflight_data, run_dir
+from cockpit.system import dataset, preflight, preflight_data, run_dir
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.screens.choose import ChooseScreen
 from cockpit.ui.widgets.lines import Lines
@@ -245,14 +246,22 @@ async def test_the_learning_rate_says_when_a_schedule_decides() -> None:
 
 async def test_unchanged_data_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[object] = []
-    inspect = dataset.inspect
+    examined: list[object] = []
+    inspect, examine = dataset.inspect, preflight.examine
     monkeypatch.setattr(dataset, "inspect", lambda *a: read.append(a[0]) or inspect(*a))
+
+    def seen(plan: RunPlan, **how: bool) -> preflight.Preflight:
+        examined.append(plan)
+        return examine(plan, **how)
+
+    monkeypatch.setattr(preflight, "examine", seen)
     preflight_data._inspected.cache_clear()
     async with opened() as pilot:
         await until_shown(pilot, "ready to launch")
         await pilot.press("tab", *["down"] * KEY_FIELDS.index("rank"))
         for key in ("right", "right", "left"):
+            before = len(examined)
             await pilot.press(key)
-            await until_shown(pilot, "checking…")
+            await until(pilot, lambda before=before: len(examined) > before)
             await until_gone(pilot, "checking…")
     assert len(read) == 1
