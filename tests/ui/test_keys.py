@@ -54,6 +54,17 @@ async def test_every_action_is_in_key_bar_list_of_keys_and_palette(place: str) -
         )
 
 
+async def test_a_notice_does_not_cover_the_keys(place: str) -> None:
+    run = living_run()
+    async with opened({"run": run, "data": "choose"}.get(place, place)) as pilot:
+        if place == "data":
+            await until_shown(pilot, "ready to launch")
+            await pilot.press("D")
+            await until_shown(pilot, "› Data")
+        pilot.app.notify(f"Something has {'happened to a run ' * 8}in the end.")
+        await until_shown(pilot, "Something has", "in the end.", *PLACES[place])
+
+
 async def test_a_palette_entry_does_what_its_key_does() -> None:
     living_run()
     async with opened("choose") as pilot:

@@ -42,7 +42,13 @@ class KeyBar(Lines):
         lines = self.build(self.size.width or self.app.size.width, MOST_LINES)
         if self.styles.height is None or self.styles.height.value != len(lines):
             self.styles.height = len(lines)
+            self._lift_notices(len(lines))
         super().redraw()
+
+    def _lift_notices(self, height: int) -> None:
+        """Notices stand on the keys, not over them: Textual's are made for one line of keys."""
+        for rack in self.screen.query("ToastRack"):
+            rack.styles.margin = (0, 0, height, 0)
 
     def build(self, width: int, height: int) -> Sequence[Line]:
         found = self._items() if self._found is None else self._found
