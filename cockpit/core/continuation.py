@@ -35,6 +35,11 @@ ROUNDING: dict[str, str] = {
     "loss_chunks": f"the same loss, summed in another order{_LAST_BITS}",
 }
 _REDRAWN_BY = frozenset({"grad_checkpoint"})
+# A trained head draws for each piece of the loss. mlx-lm's names of heads, tied ones too.
+_HEADS = frozenset(
+    {"lm_head", "head", "output", "embed_out"}
+    | {"embed_tokens", "wte", "embedding", "embeddings", "word_embeddings", "tok_embeddings"}
+)
 _MASKS = "dropout draws other masks, so losses differ as they would under another seed"
 # Where prompts that are left out now, or no longer, change how many examples there are.
 REDRAWN = (
@@ -133,7 +138,7 @@ def _difference(name: str, before: Any, now: Any, plan: Mapping[str, Any]) -> Di
         return Difference(name, before, now, FIXED[name], refused=True)
     if name in ROUNDING:
         effect, lossless = ROUNDING[name], True
-        if name in _REDRAWN_BY:
+        if name in _REDRAWN_BY or _trains_a_head(plan):
             effect, lossless = _under_dropout(effect, plan)
         return Difference(name, before, now, effect, lossless=lossless)
     if name == "long_examples":
@@ -143,6 +148,11 @@ def _difference(name: str, before: Any, now: Any, plan: Mapping[str, Any]) -> Di
     if name == "max_seq_length" and plan.get("mask_prompt"):
         return Difference(name, before, now, _LEFT_OUT)
     return Difference(name, before, now, CHANGES.get(name, ""))
+
+
+def _trains_a_head(plan: Mapping[str, Any]) -> bool:
+    keys = plan.get("lora_parameters.keys") or ()
+    return any(key.rpartition(".")[2] in _HEADS for key in keys)
 
 
 def _under_dropout(effect: str, plan: Mapping[str, Any]) -> tuple[str, bool]:

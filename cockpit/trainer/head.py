@@ -105,13 +105,17 @@ class Head:
 
 
 def find(model: nn.Module) -> Head:
-    """The head of ``model``, found by calling it, with nothing evaluated; Failure without one."""
+    """The head of ``model``, found by calling it, with nothing evaluated; Failure without one.
+
+    No dropout is drawn: a run that is resumed looks for its head again.
+    """
     inputs = mx.zeros((1, 2), mx.int32)
     try:
-        calls, logits = _calls(model, inputs)
-        head = _head(model, calls, logits)
-        hidden = head.hidden(inputs)
-        one = head.logits(hidden, hidden.states[:, :1])
+        with inference(model):
+            calls, logits = _calls(model, inputs)
+            head = _head(model, calls, logits)
+            hidden = head.hidden(inputs)
+            one = head.logits(hidden, hidden.states[:, :1])
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise _inseparable(model) from error
     if one.shape != (1, 1, logits.shape[-1]):

@@ -156,6 +156,11 @@ def test_under_dropout_other_masks_are_drawn_and_that_is_said(name: str) -> None
     assert "dropout draws other masks" in said and "last bits" not in said
 
 
+def test_a_head_that_is_trained_draws_for_every_piece_of_the_loss() -> None:
+    head = {"lora_parameters": {"dropout": 0.1, "keys": ["self_attn.q_proj", "lm_head"]}}
+    assert not is_lossless(plan(**head), plan(**head, loss_chunks=4))
+
+
 def test_no_mask_is_drawn_for_the_loss_or_without_adapters() -> None:
     assert is_lossless(plan(**DROPOUT), plan(**DROPOUT, loss_chunks=4))
     full = {"fine_tune_type": "full"} | DROPOUT

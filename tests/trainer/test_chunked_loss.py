@@ -202,3 +202,10 @@ def test_a_run_learns_the_same(prepare: Prepare) -> None:
     assert whole.here() == chunked.here() == checkpointed.wait() == 0
     assert chunked.losses == pytest.approx(whole.losses, abs=1e-5)
     assert checkpointed.losses == pytest.approx(whole.losses, abs=1e-4)
+
+
+def test_a_run_draws_the_same_dropout(prepare: Prepare) -> None:
+    fields: dict[str, Any] = {"iters": 4, "lora_parameters": {"rank": 4, "dropout": 0.3}}
+    whole, chunked = prepare(**fields), prepare(loss_chunks=5, **fields)
+    assert whole.here() == chunked.here() == 0
+    assert chunked.losses == pytest.approx(whole.losses, abs=1e-5)

@@ -62,6 +62,9 @@ MATRIX: dict[str, dict[str, Any]] = {
     "full-adafactor-cosine": {
         "fine_tune_type": "full", "optimizer": "adafactor", "lr_schedule": COSINE
     },
+    "lora-adamw-chunks-dropout": {
+        "optimizer": "adamw", "loss_chunks": 3, "lora_parameters": DROPOUT,
+    },
     "lora-sgd-momentum": {"optimizer": "sgd", "optimizer_config": {"sgd": {"momentum": 0.9}}},
 }  # fmt: skip
 
