@@ -29,12 +29,13 @@ LIMITED = (
 )
 
 
-def limited(training: Training, limit_bytes: int) -> Training:
+def limited(training: Training, limit_bytes: int, stdout: int = subprocess.DEVNULL) -> Training:
     log = training.run.attempt(training.number).log.open("a")
     training.process = subprocess.Popen(
         [sys.executable, "-c", LIMITED, str(limit_bytes), str(training.run.path), "1"],
-        stdout=subprocess.DEVNULL,
+        stdout=stdout,
         stderr=log,
+        text=True,
     )
     log.close()
     return training
@@ -106,10 +107,13 @@ def test_a_finished_run_without_room_ends_as_failed_when_told_to(prepare: Prepar
 
 
 def test_events_that_do_not_fit_come_late_and_in_order(prepare: Prepare) -> None:
-    training = limited(prepare(iters=ENDLESS, save_every=ENDLESS, steps_per_eval=ENDLESS), 8_000)
+    endless = prepare(iters=ENDLESS, save_every=ENDLESS, steps_per_eval=ENDLESS)
+    training = limited(endless, 8_000, stdout=subprocess.PIPE)
     path = training.run.attempt(1).trainer_events
     training.until(lambda: path.exists() and path.stat().st_size == 8_000)
     written = len(training.losses)
+    assert training.process is not None and training.process.stdout is not None
+    next(line for line in training.process.stdout if f"update {written + 2}: " in line)
     training.send("stop")
     lifted(training)
     assert training.wait() == 0
