@@ -201,14 +201,19 @@ def _trained_outside_blocks(model: nn.Module) -> bool:
 
 @contextmanager
 def _tapped(module: nn.Module, tap: _Tap) -> Iterator[None]:
-    """Inside, the calls of ``module``, and of no other of its class, go through ``tap``."""
+    """Inside, the calls of ``module``, and of no other of its class, go through ``tap``.
+
+    A class refers to itself, so it is there until Python looks for cycles. What the tap holds,
+    the arrays of a whole batch, is let go of at once.
+    """
     kind = type(module)
+    taps = [tap]
 
     def through(method: str) -> Callable[..., Any]:
         own = getattr(kind, method)
 
         def tapped(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            return tap(method, own.__get__(self), args, kwargs)
+            return taps[0](method, own.__get__(self), args, kwargs)
 
         return tapped
 
@@ -218,6 +223,7 @@ def _tapped(module: nn.Module, tap: _Tap) -> Iterator[None]:
         yield
     finally:
         module.__class__ = kind
+        taps.clear()
 
 
 def _inseparable(model: nn.Module) -> Failure:

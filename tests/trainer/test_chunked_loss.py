@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -136,6 +137,21 @@ def test_not_all_logits_exist_at_once() -> None:
     all_logits_bytes = POSITIONS * 20_000 * 4
     assert peaks[1] > 2 * all_logits_bytes
     assert peaks[32] < all_logits_bytes
+
+
+def test_a_batch_that_was_measured_is_let_go_of_at_once() -> None:
+    """Without Python's search for cycles, which comes when it likes."""
+    model = make(LLAMA)
+    loss, data = chunked_loss.of(model, 4), batch()
+    mx.eval(loss.measure(model, *data))
+    gc.collect()
+    gc.disable()
+    try:
+        before = mx.get_active_memory()
+        mx.eval(loss.measure(model, *data))
+        assert mx.get_active_memory() - before < 1_000
+    finally:
+        gc.enable()
 
 
 class Neighbourly(nn.Module):  # type: ignore[misc]
