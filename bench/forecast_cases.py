@@ -128,6 +128,7 @@ def quick_cases() -> list[Case]:
         Case("quick llama checkpointed", tiny, 4, 64, kept, flavour="mlx_lm"),
         Case("quick llama accumulated", tiny, 4, 64, {"grad_accumulation_steps": 3}),
         Case("quick llama on real text", tiny, 4, 192, kept, real_lengths()[:16]),
+        Case("quick llama in 4 chunks", tiny, 4, 64, {"loss_chunks": 4}),
         Case("quick packed", packed(tiny, 4), 2, 32),
         Case("quick experts", experts, 4, 64),
         Case("quick shared keys checkpointed", shared, 4, 64, kept),
@@ -148,11 +149,18 @@ def _plans() -> list[Case]:
         "rank 32": {"lora_parameters": {"rank": 32}},
         "keys": {"lora_parameters": {"keys": ["self_attn.q_proj", "self_attn.v_proj"]}},
         "2 layers": {"num_layers": 2},
+        "in 2 chunks": {"loss_chunks": 2},
+        "in 4 chunks full": {"loss_chunks": 4, "fine_tune_type": "full"},
+        "in 4 chunks accumulate 3 dropout": {
+            "loss_chunks": 4, "grad_accumulation_steps": 3, "lora_parameters": {"dropout": 0.1},
+        },
+        "in 16 chunks checkpointed": {"loss_chunks": 16, "grad_checkpoint": True},
         "sgd": {"optimizer": "sgd"},
         "adamw": {"optimizer": "adamw"},
         "adafactor": {"optimizer": "adafactor"},
         "muon": {"optimizer": "muon"},
-    }
+    }  # fmt: skip
+    chunked = {"loss_chunks": 4, "grad_checkpoint": True}
     found = [Case(f"llama {name}", llama, plan=plan) for name, plan in plans.items()]
     for name in ("dora", "full", "accumulate 2", "accumulate 4 checkpointed", "dropout"):
         found.append(Case(f"llama {name}", llama, plan=plans[name], flavour="mlx_lm"))
@@ -166,6 +174,8 @@ def _plans() -> list[Case]:
         Case("SmolLM2-135M", smollm2, 1, 64, {"num_layers": 4}, updates=4),
         Case("SmolLM2-135M checkpointed", smollm2, 2, 64, {"grad_checkpoint": True}, updates=4),
         Case("qwen3 4 bits", packed(ARCHITECTURES["qwen3"], 4), 1, 64),
+        Case("qwen3 4 bits in 4 chunks", packed(ARCHITECTURES["qwen3"], 4), 2, 128, chunked),
+        Case("gemma2 in 4 chunks", ARCHITECTURES["gemma2"], 2, 128, chunked),
     ]
     return found
 
