@@ -8,9 +8,8 @@ rough estimate, and says so.
 
 from __future__ import annotations
 
-import gc
 import sys
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import mlx.core as mx
@@ -21,14 +20,11 @@ from cockpit.core.forecast import MemoryForecast
 from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import Backend
 from cockpit.memory import fewer_blocks, moments
-from cockpit.memory.calibration import run_ahead
 from cockpit.memory.capture import capture_with_state
 from cockpit.memory.fewer_blocks import Cut
 from cockpit.memory.lengths import Batches, BatchShape
-from cockpit.memory.replay import Evaluation
-from cockpit.memory.trace import Trained, job_of, phases_of, trace
-
-Make = Callable[[], nn.Module]
+from cockpit.memory.short_sample import SHORTEST, Make, Sample
+from cockpit.memory.trace import Trained, trace
 
 # Operations in the forward loops of all blocks up to which the whole is traced: a few seconds.
 MOST_LOOPED = 5_000
@@ -37,8 +33,6 @@ MOST_LOOPED = 5_000
 # there yet.
 _MOST_TOKENS = (192, 96, 48)
 _MOST_TRACED = 90_000
-# At which weights, adapters and moments are counted.
-_SHORTEST = 17
 # Factors of the lowest and highest peak: bench/looped.py was 4 % too low to 14 % too high.
 BAND = (0.85, 1.3)
 
@@ -58,23 +52,86 @@ def forecast(
     """The traced forecast for the model that ``make`` builds anew, extended if it must be."""
     model = make()
     a_token = _looped_a_token(model)
-    # As long as the longer of training and validation, which takes less than an update.
-    longest = max(batches.train[1], (batches.valid or (0, 0))[1])
-    if a_token * longest <= MOST_LOOPED or longest <= _MOST_TOKENS[-1] + 1:
-        shapes = (batches.train, batches.valid)
-        return trace(model, plan, *shapes, where, adapted_layers, batches.micro).forecast
-    blocks = model.layers
-    trained = len(blocks) if plan.num_layers < 1 else min(plan.num_layers, len(blocks))
-    cuts, kept = fewer_blocks.cuts(blocks, trained)
-    if adapted_layers is not None:
-        cuts, kept = [Cut(len(blocks), plan.num_layers)], len(blocks)
-    tokens = _tokens(a_token * cuts[0].kept / len(blocks), longest - 1)
+    train, valid = batches.train, batches.valid
+    if all(_is_short(a_token, shape) for shape in (train, valid or train)):
+        return trace(model, plan, train, valid, where, adapted_layers, batches.micro).forecast
+    found = []
     short = replace(where, loads=False, prompt_tokens=0)
-    samples = [Sample(make, cut, plan, batches, short, adapted_layers) for cut in cuts]
-    found = _found(samples, fewer_blocks.kind(model), [count + 1 for count in tokens])
-    frozen_bytes = _bytes(blocks[: len(blocks) - kept], where.backend)
-    note = _note(tokens, cuts, trained)
-    return _extended(found, cuts, trained, longest, frozen_bytes, note)
+    if valid is not None and (valid[0] > train[0] or valid[1] > train[1]):
+        # On smaller batches it takes less than an update.
+        of_valid = _Extension(make, plan, valid, short, adapted_layers, validates=True)
+        found.append(of_valid.forecast(model, a_token))
+    if _is_short(a_token, train):
+        update = trace(model, plan, train, None, where, adapted_layers, batches.micro).forecast
+    else:
+        of_train = _Extension(make, plan, train, short, adapted_layers)
+        update = of_train.forecast(model, a_token)
+    return _highest([update, *found])
+
+
+def _is_short(a_token: float, shape: BatchShape) -> bool:
+    return a_token * shape[1] <= MOST_LOOPED or shape[1] <= _MOST_TOKENS[-1] + 1
+
+
+def _highest(found: Sequence[MemoryForecast]) -> MemoryForecast:
+    """Of the phases of one run; the band is that of all of them."""
+    highest = max(found, key=lambda one: one.peak_bytes)
+    return highest.model_copy(
+        update={
+            "low_bytes": max(one.low_bytes for one in found),
+            "high_bytes": max(one.high_bytes for one in found),
+            "footprint_bytes": max(one.needed_bytes for one in found),
+            "method": found[-1].method,
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Extension:
+    """One phase of a run on batches that are too long to trace: its updates, or its validation."""
+
+    make: Make
+    plan: RunPlan
+    batch: BatchShape
+    where: Trained
+    adapted_layers: int | None
+    validates: bool = False
+
+    def forecast(self, model: nn.Module, a_token: float) -> MemoryForecast:
+        blocks, plan, to = model.layers, self.plan, self.batch[1]
+        trained = len(blocks) if plan.num_layers < 1 else min(plan.num_layers, len(blocks))
+        cuts, kept = fewer_blocks.cuts(blocks, trained)
+        if self.adapted_layers is not None:
+            cuts, kept = [Cut(len(blocks), plan.num_layers)], len(blocks)
+        tokens = _tokens(a_token * cuts[0].kept / len(blocks), to - 1)
+        samples = [self._sample(cut) for cut in cuts]
+        found = _found(samples, fewer_blocks.kind(model), [count + 1 for count in tokens])
+        frozen_bytes = _bytes(blocks[: len(blocks) - kept], self.where.backend)
+        note = _note(tokens, cuts, trained)
+        extended = _extended(found, cuts, trained, to, frozen_bytes, note)
+        return _as_validation(extended, self.batch) if self.validates else extended
+
+    def _sample(self, cut: Cut) -> Sample:
+        rows = self.batch[0]
+        return Sample(
+            self.make, cut, self.plan, rows, self.where, self.adapted_layers, self.validates
+        )
+
+
+def _as_validation(found: MemoryForecast, batch: BatchShape) -> MemoryForecast:
+    """It has no gradients, unlike the short updates that tell the parts."""
+    parts = found.parts | {"gradients": 0}
+    parts["activations"] += found.parts["gradients"]
+    where = f"highest in the validation, with {batch[0]} x {batch[1] - 1} tokens"
+    return found.model_copy(
+        update={
+            "parts": parts,
+            # How far a validation runs ahead is partly up to chance.
+            "low_bytes": min(found.low_bytes, found.floor_bytes or found.low_bytes),
+            "peak_phase": "validation",
+            "notes": (where, *found.notes),
+        }
+    )
 
 
 def _extended(
@@ -144,7 +201,7 @@ def _find(samples: Sequence[Sample], lengths: Sequence[int]) -> Found:
         tuple(moments.moments(of_phase) for of_phase in of_phases),
         ahead_bytes,
         more_bytes,
-        tuple(sample.forecast(_SHORTEST) for sample in samples),
+        tuple(sample.forecast(SHORTEST) for sample in samples),
     )
 
 
@@ -159,53 +216,6 @@ def _parts(
     parts["weights"] += frozen_bytes
     parts["activations"] = peak_bytes - sum(parts.values())
     return parts
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A model with the blocks of ``cut``, and its updates on batches of one length or another."""
-
-    make: Make
-    cut: Cut
-    plan: RunPlan
-    batches: Batches
-    where: Trained
-    adapted_layers: int | None
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """The same for plans of one model that differ in their length alone."""
-        plan, batch = self._at(_SHORTEST)
-        return plan.model_dump_json(), batch, self.cut, self.adapted_layers, self.where
-
-    def courses(self, length: int, run_ahead_too: bool = False) -> tuple[list[moments.Course], int]:
-        """Of the update, or of the micro-batch that ends it, and of the first one: what has to be
-        made for that moves the order in which everything is evaluated. And, if asked for, what
-        run-ahead adds."""
-        backend = self.where.backend
-        ahead = self.where.ahead or run_ahead(backend, self.where.chip)
-        plan, batch = self._at(length)
-        job = job_of(self._model(), plan, batch, None, self.where, self.adapted_layers)
-        found, ahead_bytes = [], 0
-        for phase in list(phases_of(job, self.where.flavour))[-2:]:
-            evaluation = Evaluation(phase.graph, phase.base_bytes, phase.born, backend)
-            found.append(moments.course(evaluation.course()))
-            if run_ahead_too:
-                ahead_bytes = evaluation.peak_bytes(ahead) - moments.peak(found[-1:])
-        del job, phase, evaluation
-        gc.collect()  # the worker leaves it to the end of a question, and a graph is large
-        return found, ahead_bytes
-
-    def forecast(self, length: int) -> MemoryForecast:
-        plan, batch = self._at(length)
-        return trace(self._model(), plan, batch, None, self.where, self.adapted_layers).forecast
-
-    def _model(self) -> nn.Module:
-        return fewer_blocks.with_last(self.make(), self.cut.kept)
-
-    def _at(self, length: int) -> tuple[RunPlan, BatchShape]:
-        asked = self.plan.with_changes(max_seq_length=length, num_layers=self.cut.trained)
-        return asked, (self.batches.train[0], length)
 
 
 def _tokens(a_token: float, longest: int) -> tuple[int, int, int]:

@@ -100,3 +100,25 @@ def test_a_loop_over_the_tokens_is_extended_from_short_sequences_as_a_rough_esti
     assert 0.9 * whole.peak_bytes < extended.peak_bytes < 1.15 * whole.peak_bytes
     assert extended.parts["weights"] == whole.parts["weights"]
     assert sum(extended.parts.values()) == extended.peak_bytes
+
+
+def test_a_loop_over_the_tokens_is_validated_on_without_gradients_at_a_length_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One long example to validate on makes no long update of a run on short ones."""
+    plan = models.plan(batch_size=1, max_seq_length=257)
+
+    def asked() -> MemoryForecast:
+        made = lambda: build.from_config_alone(RECURRENT)  # noqa: E731
+        return extend.forecast(made, plan, Batches((1, 9), (1, 257)), Trained(loads=False))
+
+    monkeypatch.setattr(extend, "MOST_LOOPED", 10**9)
+    whole = asked()
+    monkeypatch.setattr(extend, "MOST_LOOPED", 0)
+    extended = asked()
+    assert extended.method == "analytic" and extended.peak_phase == "validation"
+    assert 0.85 * whole.peak_bytes < extended.peak_bytes < 1.15 * whole.peak_bytes
+    assert extended.low_bytes <= (whole.floor_bytes or 0)
+    assert extended.notes[0] == "highest in the validation, with 1 x 256 tokens"
+    assert extended.parts["gradients"] == 0
+    assert sum(extended.parts.values()) == extended.peak_bytes
