@@ -78,7 +78,7 @@ class Worker:
                 self._ready = True
             self._asked += 1
             self._send(request | {"id": self._asked}, before)
-            answer = self._receive(_left(timeout_seconds, deadline), before)
+            answer = self._answer_to(self._asked, _left(timeout_seconds, deadline), before)
         finally:
             self._lock.release()
         if "error" in answer:
@@ -138,6 +138,14 @@ class Worker:
             self._raise_if_cancelled(before)
             self._end()
             raise TraceError("The trace ended unexpectedly", str(error)) from error
+
+    def _answer_to(self, asked: int, timeout_seconds: float, before: int) -> dict[str, Any]:
+        """Who was interrupted while waiting left an answer behind: it is of another question."""
+        until = time.monotonic() + timeout_seconds
+        while True:
+            answer = self._receive(_left(timeout_seconds, until), before)
+            if answer.get("id", asked) == asked:
+                return answer
 
     def _receive(self, timeout_seconds: float, before: int) -> dict[str, Any]:
         try:
