@@ -105,7 +105,7 @@ class _Extension:
             cuts, kept = [Cut(len(blocks), plan.num_layers)], len(blocks)
         tokens = _tokens(a_token * cuts[0].kept / len(blocks), to - 1)
         samples = [self._sample(cut) for cut in cuts]
-        found = _found(samples, fewer_blocks.kind(model), [count + 1 for count in tokens])
+        found = _found(samples, _kind(model), [count + 1 for count in tokens])
         frozen_bytes = _bytes(blocks[: len(blocks) - kept], self.where.backend)
         note = _note(tokens, cuts, trained)
         extended = _extended(found, cuts, trained, to, frozen_bytes, note)
@@ -127,7 +127,7 @@ def _as_validation(found: MemoryForecast, batch: BatchShape) -> MemoryForecast:
         update={
             "parts": parts,
             # How far a validation runs ahead is partly up to chance.
-            "low_bytes": min(found.low_bytes, found.floor_bytes or found.low_bytes),
+            "low_bytes": round((found.floor_bytes or found.peak_bytes) * BAND[0]),
             "peak_phase": "validation",
             "notes": (where, *found.notes),
         }
@@ -249,6 +249,12 @@ def _looped_a_token(model: nn.Module) -> float:
             counts.append(len(graph.ops))
         _growth[key] = (counts[1] - counts[0]) / (_COUNTED[1] - _COUNTED[0])
     return _growth[key]
+
+
+def _kind(model: nn.Module) -> Hashable:
+    """What tells a model from another in the same place, as one of the same shape may be."""
+    types = tuple(value.dtype for _, value in tree_flatten(model.parameters()))
+    return fewer_blocks.kind(model), types, repr(getattr(model, "args", None))
 
 
 def _bytes(blocks: Sequence[nn.Module], backend: Backend) -> int:

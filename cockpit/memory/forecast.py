@@ -17,7 +17,7 @@ from cockpit.core.profiles import Backend
 from cockpit.errors import CockpitError
 from cockpit.memory.analytic import analytic_forecast
 from cockpit.memory.client import TraceCancelled, TraceRefused, Worker
-from cockpit.system import models
+from cockpit.system import model_files, models
 from cockpit.system.model_files import ModelFiles
 from cockpit.system.typed_path import expanded
 
@@ -198,19 +198,20 @@ def _key(plan: RunPlan, request: dict[str, Any]) -> str:
     return json.dumps([fields, how, request["data"] and request["compare"]])
 
 
-def _seen(plan: RunPlan, folder: str | None, *, with_data: bool) -> list[float | None]:
-    """When the model and the data were changed: what was found out before counts no more."""
-    seen = [_changed(folder)]
+def _seen(plan: RunPlan, folder: str | None, *, with_data: bool) -> list[Any]:
+    """What changes with the model and the data: what was found out before then counts no more."""
+    seen: list[Any] = [model_files.stamps(Path(folder)) if folder else None]
     if with_data:
-        seen += [_changed(str(expanded(plan.data) / f"{s}.jsonl")) for s in _SPLITS]
+        seen += [_changed(expanded(plan.data) / f"{s}.jsonl") for s in _SPLITS]
     return seen
 
 
 _SPLITS = ("train", "valid", "test")
 
 
-def _changed(path: str | None) -> float | None:
+def _changed(path: Path) -> tuple[int, int] | None:
     try:
-        return Path(path).stat().st_mtime if path else None
+        status = path.stat()
     except OSError:
         return None
+    return status.st_mtime_ns, status.st_size

@@ -109,7 +109,8 @@ def _trace(plan: RunPlan, request: dict[str, Any], batches: Batches) -> MemoryFo
     from cockpit.memory.trace import Trained
 
     folder = request.get("folder")
-    prompts = _prompt_tokens(folder, plan.sample_prompts, plan.trust_remote_code)
+    seen = json.dumps(request.get("seen"))
+    prompts = _prompt_tokens(folder, plan.sample_prompts, plan.trust_remote_code, seen)
     where = Trained(request["backend"], request.get("chip"), prompt_tokens=prompts)
 
     def make() -> Any:
@@ -164,8 +165,13 @@ def _token_lengths(folder: str, fields: str, seen: str) -> _Tokens:
 
 
 @lru_cache(maxsize=8)
-def _prompt_tokens(folder: str | None, prompts: tuple[str, ...], trust_remote_code: bool) -> int:
-    """Tokens of the longest sample prompt; 0 without any, or where there is no tokenizer."""
+def _prompt_tokens(
+    folder: str | None, prompts: tuple[str, ...], trust_remote_code: bool, seen: str
+) -> int:
+    """Tokens of the longest sample prompt; 0 without any, or where there is no tokenizer.
+
+    ``seen`` tells a tokenizer from the one that was in its place.
+    """
     if folder is None or not prompts:
         return 0
     from mlx_lm.utils import load_tokenizer

@@ -26,6 +26,31 @@ _FOREIGN_PACKINGS = frozenset(
 )
 
 
+# What a model and its tokenizer are read from.
+_READ = (".json", ".jinja", ".model", ".py", ".safetensors", ".tiktoken", ".txt")
+
+
+def stamps(folder: Path) -> list[list[str | int]]:
+    """Name, time of change and size of every file that is read: another list, another model."""
+    found: list[list[str | int]] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.name.endswith(_READ):
+                    found.append(_stamp(entry))
+    except OSError:
+        return []
+    return found
+
+
+def _stamp(entry: os.DirEntry[str]) -> list[str | int]:
+    try:
+        status = entry.stat()
+    except OSError:  # a link that leads nowhere
+        return [entry.name]
+    return [entry.name, status.st_mtime_ns, status.st_size]
+
+
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
     """A model folder seen once. ``download`` is what fetches the model again, if anything.

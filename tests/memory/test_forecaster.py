@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,10 +14,10 @@ import psutil
 import pytest
 
 from cockpit.core.plan import RunPlan
-from cockpit.embedded import DEMO_PLAN, demo_data_path
+from cockpit.embedded import DEMO_PLAN, demo_data_path, nano_path
 from cockpit.errors import CockpitError
 from cockpit.memory.client import TraceCancelled, TraceError, Worker
-from cockpit.memory.forecast import Forecaster, NoForecast
+from cockpit.memory.forecast import Forecaster, NoForecast, _seen
 
 SILENT = (sys.executable, "-c", "print('{}', flush=True); input(); import time; time.sleep(60)")
 DYING = (sys.executable, "-c", "print('{}', flush=True); input(); raise SystemExit(3)")
@@ -163,3 +166,73 @@ def test_a_model_of_the_catalogue_needs_no_download(forecaster: Forecaster) -> N
 def test_an_unknown_name_is_an_error(forecaster: Forecaster, demo: RunPlan) -> None:
     with pytest.raises(CockpitError, match="no such model"):
         forecaster.forecast(demo.with_changes(model="no-such-model-at-all"))
+
+
+def test_a_model_written_over_in_place_is_another_model(
+    forecaster: Forecaster, demo: RunPlan, tmp_path: Path
+) -> None:
+    """Its folder keeps its time of change: no file came and none went."""
+    folder = tmp_path / "model"
+    shutil.copytree(nano_path(), folder)
+    config = json.loads((folder / "config.json").read_text())
+    for weights in folder.glob("*.safetensors"):
+        weights.unlink()
+    plan = demo.with_changes(model=str(folder))
+    before = forecaster.forecast(plan, use_data=False)
+    then = folder.stat()
+    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": 3 * 512}))
+    os.utime(folder, ns=(then.st_atime_ns, then.st_mtime_ns))
+    after = forecaster.forecast(plan, use_data=False)
+    assert after.parts["weights"] > before.parts["weights"]
+
+
+def test_a_tokenizer_of_the_same_size_is_told_by_its_time(tmp_path: Path) -> None:
+    tokenizer = tmp_path / "tokenizer.json"
+    tokenizer.write_text("{}")
+    plan = RunPlan(model=str(tmp_path), data="-")
+    before = _seen(plan, str(tmp_path), with_data=False)
+    assert _seen(plan, str(tmp_path), with_data=False) == before
+    os.utime(tokenizer, ns=(1, 1))
+    assert _seen(plan, str(tmp_path), with_data=False) != before
+
+
+def test_prompts_are_counted_again_by_another_tokenizer(tmp_path: Path) -> None:
+    from cockpit.memory.worker import _prompt_tokens
+
+    shutil.copytree(nano_path(), tmp_path / "model")
+    folder = str(tmp_path / "model")
+    assert _prompt_tokens(folder, ("hello there",), False, "before") > 0
+    (tmp_path / "model" / "tokenizer.json").unlink()
+    with pytest.raises(Exception):  # noqa: B017
+        _prompt_tokens(folder, ("hello there",), False, "after")
+
+
+LATE = """
+import json, sys, time
+print(json.dumps({"ready": True}), flush=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    time.sleep(0.5)
+    answer = {"id": asked["id"], "forecast": {"for": asked["what"]}}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def test_an_answer_that_nobody_waited_for_is_not_the_next_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C while the first plan was traced."""
+    worker = Worker((sys.executable, "-c", LATE))
+    receive = worker._receive
+
+    def interrupted(timeout_seconds: float, before: int) -> dict[str, object]:
+        if worker._asked:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        return receive(timeout_seconds, before)
+
+    monkeypatch.setattr(worker, "_receive", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        worker.ask({"what": "first"}, 30.0)
+    assert worker.ask({"what": "second"}, 30.0) == {"for": "second"}
+    worker.close()
