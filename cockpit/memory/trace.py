@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +15,7 @@ from cockpit.core.profiles import Backend
 from cockpit.memory import build, process_size
 from cockpit.memory.backends import RunAhead
 from cockpit.memory.calibration import run_ahead
+from cockpit.memory.compiler import has_compiler
 from cockpit.memory.graph import Shape
 from cockpit.memory.lengths import BatchShape, MicroBatches
 from cockpit.memory.loading_phase import loading_phase, stored_arrays
@@ -125,7 +125,7 @@ def job_of(
         train,
         valid,
         backend=where.backend,
-        fused=_has_compiler(where.backend),
+        fused=has_compiler(where.backend),
         blocked_attention=where.blocked_attention,
         micro=micro,
     )
@@ -221,10 +221,3 @@ def _vocabulary(model: nn.Module) -> int:
         if isinstance(module, (nn.Embedding, nn.QuantizedEmbedding))
     ]
     return max(rows, default=0)
-
-
-def _has_compiler(backend: Backend) -> bool:
-    """On a CPU mx.compile needs a C++ compiler, and does nothing without one."""
-    import shutil
-
-    return backend != "cpu" or sys.platform != "linux" or shutil.which("g++") is not None

@@ -27,7 +27,8 @@ from cockpit.errors import CockpitError
 from cockpit.memory import fit
 from cockpit.memory.calibration import run_ahead
 from cockpit.memory.client import TraceError, Worker
-from cockpit.system import mlx_lm_types, models, whole_file
+from cockpit.memory.compiler import has_compiler
+from cockpit.system import mlx_lm_types, model_files, models, whole_file
 from cockpit.system.home import home
 from cockpit.system.models import ModelEntry
 from cockpit.system.software import installed_version
@@ -81,7 +82,7 @@ class PriceList:
     def __init__(self, worker: Worker, backend: Backend, chip: str | None, path: Path):
         self._worker = worker
         self._where = {"backend": backend, "chip": chip, "data": False}
-        self._ahead = repr(run_ahead(backend, chip))
+        self._machine = [repr(run_ahead(backend, chip)), has_compiler(backend)]
         self._path = path
         self._known = _load(path)
         self.traced = 0
@@ -110,8 +111,9 @@ class PriceList:
 
     def _key(self, subject: Subject, plan: RunPlan) -> str:
         fields = plan.model_dump(exclude=_UNPRICED, mode="json")
-        folder = str(subject.folder) if subject.folder else None
-        text = json.dumps([subject.config, fields, self._ahead, folder], sort_keys=True)
+        folder = subject.folder
+        files = [str(folder), model_files.stamps(folder)] if folder else None
+        text = json.dumps([subject.config, fields, self._machine, files], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def _save(self) -> None:
@@ -133,7 +135,7 @@ def made_with() -> dict[str, str | None]:
     """What a forecast depends on beside plan, model and machine."""
     digest = hashlib.sha256()
     root = Path(cockpit.__file__).parent
-    for part in ("memory", "trainer"):
+    for part in ("core", "memory", "trainer"):
         for path in sorted((root / part).glob("*.py")):
             digest.update(path.read_bytes())
     versions = {name: installed_version(name) for name in ("mlx", "mlx-lm")}

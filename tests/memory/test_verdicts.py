@@ -72,6 +72,33 @@ def test_a_cache_that_is_old_or_damaged_is_not_used(
     assert again.traced == 1
 
 
+def test_what_a_compiler_changes_is_priced_again_once_there_is_one(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def priced() -> int:
+        prices = PriceList(worker, "cpu", None, tmp_path / "forecasts.json")
+        prices.ask(subject(), PLAN)
+        return prices.traced
+
+    monkeypatch.setattr(verdicts, "has_compiler", lambda backend: False)
+    assert (priced(), priced()) == (1, 0)
+    monkeypatch.setattr(verdicts, "has_compiler", lambda backend: True)
+    assert (priced(), priced()) == (1, 0)
+
+
+def test_a_price_is_of_the_code_that_shapes_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trace makes its model by core's quantization, model_spec and trainable too."""
+    package = tmp_path / "cockpit"
+    (package / "core").mkdir(parents=True)
+    (package / "core" / "quantization.py").write_text("BITS = 4")
+    monkeypatch.setattr(verdicts.cockpit, "__file__", str(package / "__init__.py"))
+    before = verdicts.made_with.__wrapped__()
+    (package / "core" / "quantization.py").write_text("BITS = 8")
+    assert verdicts.made_with.__wrapped__() != before
+
+
 def test_an_architecture_that_mlx_lm_lacks_does_not_train(prices: PriceList) -> None:
     verdict = verdicts.judge(subject(model_type="warpdrive"), PLAN, 10**12, prices.ask)
     assert verdict.trains is False and "warpdrive" in verdict.why
