@@ -31,7 +31,6 @@ MEMORY_RUNGS: tuple[RungKind, ...] = (
     "long_examples",
     "num_layers",
 )
-BUFFER_RUNGS: tuple[RungKind, ...] = ("clear_cache_threshold", "max_seq_length")
 # The guard's own kind: it stopped the trainer before anything else did.
 GUARDED = "guard"
 

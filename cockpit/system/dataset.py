@@ -67,10 +67,6 @@ class SplitSummary:
             return None
         return math.ceil(self.longest_characters / CHARACTERS_PER_TOKEN)
 
-    @property
-    def rough_tokens(self) -> int | None:
-        return math.ceil(self.characters / CHARACTERS_PER_TOKEN) if self.characters else None
-
 
 @dataclass(frozen=True, slots=True)
 class DatasetSummary:

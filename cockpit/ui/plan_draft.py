@@ -12,8 +12,6 @@ from cockpit.core.plan import RunPlan, iters_for_epochs
 from cockpit.ui import plan_fields
 from cockpit.ui.plan_fields import LORA_FIELDS
 
-DECIDE_ITERS = frozenset({"epochs", "batch_size", "grad_accumulation_steps"})
-
 
 class PlanDraft:
     """Holds one text a field. Either ``epochs`` or ``iters`` leads, whichever was set last.

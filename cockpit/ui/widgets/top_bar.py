@@ -22,10 +22,6 @@ class TopBar(Lines):
         self._title = title
         self._note = note
 
-    def set_note(self, note: str) -> None:
-        self._note = note
-        self.redraw()
-
     def build(self, width: int, height: int) -> Sequence[Line]:
         left = line((" MLX Cockpit", "accent"), (" › ", "rule"), (fmt.plain(self._title), "strong"))
         right = line((f"  {fmt.plain(self._note)} ", "label") if self._note else " ")
