@@ -14,7 +14,7 @@ from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import HardwareProfile
 from cockpit.errors import CockpitError
 from cockpit.memory.oracle import Oracle
-from cockpit.system import hardware, preflight_data
+from cockpit.system import hardware, preflight, preflight_data
 
 # Stands in for data that was not named: every example then fills max_seq_length.
 NO_DATA = "(full length)"
@@ -62,6 +62,8 @@ def _is_here(profile: HardwareProfile) -> bool:
 def asked_plan(arguments: argparse.Namespace) -> RunPlan:
     """The plan that the flags name, its data checked; without any, one of full length."""
     plan = with_needed_keys(plan_from_arguments(arguments, without_data=NO_DATA))
+    for line in preflight.before_pricing(plan):
+        output.say(line)
     if plan.data != NO_DATA:
         data = preflight_data.summary(plan)
         for issue in preflight_data.check(plan, data) if data else ():

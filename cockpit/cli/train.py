@@ -19,8 +19,12 @@ def train(arguments: argparse.Namespace) -> int:
     from cockpit.cli import forecasting
 
     asked = forecasting.with_needed_keys(plan_from_arguments(arguments))
-    plan = preflight.prepare(asked)
-    run = launch(plan, anyway=arguments.anyway, take_fitting=arguments.fit)
+    found = preflight.examine(asked)
+    if found.errors:
+        raise found.errors[0]
+    for line in found.warnings:
+        output.say(line)
+    run = launch(found.plan, anyway=arguments.anyway, take_fitting=arguments.fit)
     return follow_or_leave(run, arguments)
 
 

@@ -68,7 +68,7 @@ class PlanModel(BaseModel):
 class LoraParameters(PlanModel):
     """The low-rank adapter: ``scale`` multiplies it (``alpha / rank`` elsewhere)."""
 
-    rank: int = Field(8, ge=1, description="Rank of the adapter matrices.")
+    rank: int = Field(8, ge=1, le=1_000_000, description="Rank of the adapter matrices.")
     scale: float = Field(20.0, description="Multiplier of the adapter (alpha / rank elsewhere).")
     dropout: float = Field(0.0, ge=0.0, lt=1.0, description="Dropout on the adapter's input.")
     keys: tuple[str, ...] | None = Field(
@@ -95,9 +95,15 @@ class LrSchedule(PlanModel):
         return self
 
 
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-CountOrAll = Annotated[int, Field(ge=-1)]
+# More than any machine, model or data set has; beyond it nothing can be counted, so it is refused.
+MOST = 2**31 - 1
+MOST_EXAMPLES = 65_536
+MOST_TOKENS = 2**24
+MOST_LAYERS = 100_000
+
+Positive = Annotated[int, Field(ge=1, le=MOST)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
+CountOrAll = Annotated[int, Field(ge=-1, le=MOST)]
 
 
 class RunPlan(PlanModel):
@@ -111,14 +117,18 @@ class RunPlan(PlanModel):
     name: str | None = Field(None, description="A name for the run, shown in the list of runs.")
 
     fine_tune_type: FineTuneType = Field("lora", description="lora, dora, or full.")
-    num_layers: int = Field(16, ge=-1, description="Blocks to train, from the last; -1 is all.")
+    num_layers: int = Field(
+        16, ge=-1, le=MOST_LAYERS, description="Blocks to train, from the last; -1 is all."
+    )
     lora_parameters: LoraParameters = LoraParameters()
     mask_prompt: bool = Field(False, description="Learn from the answers only, not the prompts.")
 
-    batch_size: Positive = Field(4, description="Examples in a micro-batch.")
+    batch_size: Positive = Field(4, le=MOST_EXAMPLES, description="Examples in a micro-batch.")
     grad_accumulation_steps: Positive = Field(1, description="Micro-batches in an update.")
     iters: Positive = Field(1000, description="Micro-batches to train for.")
-    max_seq_length: int = Field(2048, ge=2, description="Longer examples are cut, in tokens.")
+    max_seq_length: int = Field(
+        2048, ge=2, le=MOST_TOKENS, description="Longer examples are cut, in tokens."
+    )
     grad_checkpoint: bool = Field(False, description="Recompute activations to save memory.")
     seed: int = Field(0, ge=0, description="Decides data order, adapters' start and dropout.")
 

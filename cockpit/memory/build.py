@@ -20,8 +20,9 @@ from cockpit.core.plan import RunPlan
 from cockpit.core.profiles import Backend
 from cockpit.core.quantization import Quantization, parse_quantization
 from cockpit.core.trainable import dropped_blocks
-from cockpit.errors import CockpitError
 from cockpit.trainer import optimizer as trainer_optimizer
+from cockpit.trainer.failures import Failure
+from cockpit.trainer.loading import broken
 
 _DTYPES = {"float32": mx.float32, "float16": mx.float16, "bfloat16": mx.bfloat16}
 
@@ -30,7 +31,12 @@ def from_folder(folder: Path, plan: RunPlan) -> nn.Module:
     """The model in ``folder`` as mlx-lm loads it; of its weights only the headers are read."""
     if not any(folder.glob("model*.safetensors")):
         return from_config_alone(mlx_lm_utils.load_config(folder))
-    model, _ = mlx_lm_utils.load_model(folder, lazy=True, trust_remote_code=plan.trust_remote_code)
+    try:
+        model, _ = mlx_lm_utils.load_model(
+            folder, lazy=True, trust_remote_code=plan.trust_remote_code
+        )
+    except ValueError as error:  # the weights are not those that config.json calls for
+        raise broken(folder, error) from error
     return model
 
 
@@ -97,7 +103,7 @@ def make_trainable(
     for block in dropped_blocks(adapted, plan.num_layers, len(model.layers)):
         model.layers[block].freeze()
     if not tree_flatten(model.trainable_parameters()):
-        raise CockpitError("Nothing would be trained", "no layer matches the plan")
+        raise Failure("plan", "Nothing would be trained", "no layer matches the plan")
     model.train()
 
 

@@ -46,7 +46,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"forecast": forecast.model_dump()}
     except CockpitError as error:
         # A plan that the trainer would refuse as well has no peak.
-        refused = getattr(error, "kind", None) == "plan"
+        refused = getattr(error, "kind", None) in ("plan", "model")
         return {"error": error.to_json(), "refused": refused}
     except ValidationError as error:
         return {"error": {"title": "The plan is not valid", "message": str(error), "remedy": ""}}

@@ -26,6 +26,12 @@ _FOREIGN_PACKINGS = frozenset(
 )
 
 
+# Facts of a shape that counts something, and how much of it there is at least.
+_LEAST = {"hidden_size": 1, "num_hidden_layers": 1, "vocab_size": 1}
+_LEAST |= dict.fromkeys(("num_attention_heads", "num_key_value_heads", "intermediate_size"), 0)
+_LEAST |= dict.fromkeys(("head_dim", "num_experts", "moe_intermediate_size"), 0)
+_MOST = 2**31 - 1
+
 # What a model and its tokenizer are read from.
 _READ = (".json", ".jinja", ".model", ".py", ".safetensors", ".tiktoken", ".txt")
 
@@ -124,8 +130,7 @@ class ModelFiles:
 
     def check(self) -> None:
         """Raises CockpitError for the first thing that would keep mlx-lm from loading it."""
-        config = self.config()
-        self._check_type(config)
+        self.check_config()
         self._check_weights()
         if _TOKENIZERS.isdisjoint(self.present) and not any(
             name.endswith(".tiktoken") or name == "tiktoken.model" for name in self.present
@@ -135,6 +140,21 @@ class ModelFiles:
                 f"{self.folder}: no tokenizer.json or tokenizer.model",
                 self._again("Copy the tokenizer's files of the original model into the folder."),
             )
+
+    def check_config(self) -> dict[str, Any]:
+        """config.json's content; CockpitError if mlx-lm cannot make a model of it."""
+        config = self.config()
+        self._check_type(config)
+        spec = model_spec.from_config(config)
+        for name, least in _LEAST.items():
+            value = getattr(spec, name)
+            if value is not None and not least <= value <= _MOST:
+                raise CockpitError(
+                    "The model's config.json makes no sense",
+                    f"{self.folder / 'config.json'}: {name} is {value}",
+                    self._again("Copy config.json of the original model into the folder."),
+                )
+        return config
 
     def _check_type(self, config: dict[str, Any]) -> None:
         if config.get("model_file"):  # brings its own code: trust_remote_code decides

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from cockpit import catalogue
+from cockpit.core import model_spec
 from cockpit.core.model_spec import ModelSpec
 from cockpit.core.plan import RunPlan
 from cockpit.core.tensors import Tensor
@@ -86,21 +88,66 @@ def examine(plan: RunPlan, *, room: bool = True) -> Preflight:
     return found
 
 
+def before_pricing(plan: RunPlan) -> list[str]:
+    """What will surprise in a plan that is only priced; CockpitError for what no price is true of.
+
+    That is what ``examine`` finds wrong with the model and the numbers. Data and disk may be
+    missing, and so may the weights: the model's shape is in its config.json.
+    """
+    found = Preflight(plan)
+    tensors: dict[str, Tensor] = {}
+    found.take(_look_at_shape(found, tensors))
+    if found.spec is not None:
+        found.take(_check_numbers(found, found.spec))
+        found.take(preflight_adapter.check(found.plan, found.spec, tensors))
+    if found.errors:
+        raise found.errors[0]
+    return found.warnings
+
+
+def _look_at_shape(found: Preflight, tensors: dict[str, Tensor]) -> Iterator[CockpitError | str]:
+    name = found.plan.model
+    listed = catalogue.find(name)
+    try:
+        files = models.files(name)
+    except CockpitError:
+        if listed is None:
+            raise
+        files = None
+    if files is None:
+        found.spec = model_spec.from_config(listed.config()) if listed else None
+        yield f"{name} is not on this machine yet: it is priced without its weights"
+        return
+    config = files.check_config()
+    if config.get("model_file") and not found.plan.trust_remote_code:
+        yield _needs_trust(name)
+    if files.weights():
+        files.check()
+    else:
+        yield f"{name}: the weights are not here, so that it cannot be trained before they are"
+    found.spec, headers = files.read()
+    tensors.update(headers)
+
+
 def _look_at_model(found: Preflight, tensors: dict[str, Tensor]) -> Iterator[CockpitError | str]:
     name = found.plan.model
     found.model = models.resolve(name)
     if found.model.needs_trust and not found.plan.trust_remote_code:
-        yield CockpitError(
-            "The model brings Python code of its own",
-            f"{name}: config.json names a model_file",
-            "Set trust_remote_code = true if you trust whoever made the model.",
-        )
+        yield _needs_trust(name)
     files = models.files(name)
     if files is None:
         yield f"{name} is not on this machine yet: the run begins with its download"
         return
     found.spec, headers = files.read()
     tensors.update(headers)
+
+
+def _needs_trust(name: str) -> CockpitError:
+    return CockpitError(
+        "The model brings Python code of its own",
+        f"{name}: config.json names a model_file",
+        "Set trust_remote_code = true if you trust whoever made the model.",
+    )
 
 
 def _look_at_data(found: Preflight) -> Iterator[CockpitError | str]:

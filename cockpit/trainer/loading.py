@@ -82,7 +82,7 @@ def load(folder: Path, plan: RunPlan, *, as_stored: bool = False) -> Loaded:
     except Exception as error:
         if _lacks_memory(error):
             raise
-        raise _broken(folder, error) from error
+        raise broken(folder, error) from error
     return Loaded(model, tokenizer, parameters, _dtype(model), config)
 
 
@@ -237,7 +237,8 @@ def _lacks_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "malloc" in said or "insufficient memory" in said
 
 
-def _broken(folder: Path, error: Exception) -> Failure:
+def broken(folder: Path, error: Exception) -> Failure:
+    """Why mlx-lm cannot load the model in ``folder``."""
     remedy = "Download it again, or check that config.json and the weights belong together."
     if "trust_remote_code" in str(error):
         remedy = "Set trust_remote_code = true if you trust this model's own code."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from cockpit.cli.predict import part_rows, round_together
 from cockpit.core.forecast import MemoryForecast
-from cockpit.embedded import demo_data_path
+from cockpit.embedded import demo_data_path, nano_path
 from tests.cli.conftest import Cockpit
 
 PREDICT_KEYS = {
@@ -76,11 +78,54 @@ def test_without_data_and_for_another_machine(cockpit: Cockpit, tiny: str) -> No
         (["--model", "nano", "--profile", "no-such-mac"], "no-such-mac"),
         (["--model", "nano", "--batch-size", "0"], "batch_size"),
         ([], "model"),
+        (["--model", "nano", "--keys", "foo"], "Nothing would be trained"),
+        (["--model", "nano", "--num-layers", "999"], "fewer layers"),
+        (["--model", "nano", "--batch-size", "99999999999999999999"], "batch_size"),
+        (["--model", "nano", "--max-seq-length", "99999999999"], "max_seq_length"),
     ],
 )
 def test_a_wrong_request_is_named(cockpit: Cockpit, flags: list[str], phrase: str) -> None:
     done = cockpit("predict", *flags)
     assert done.code == 2 and phrase in done.err and "->" in done.err
+
+
+def nano_with(folder: Path, **config: Any) -> Path:
+    """nano's files under another config.json."""
+    shutil.copytree(nano_path(), folder)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | config))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("config", "phrase"),
+    [
+        ({"model_type": "warpdrive"}, "warpdrive"),
+        ({"num_hidden_layers": -3}, "num_hidden_layers is -3"),
+        ({"num_hidden_layers": 8}, "cannot be loaded"),
+    ],
+)
+@pytest.mark.parametrize("command", ["predict", "fit"])
+def test_a_model_that_train_refuses_has_no_price(
+    cockpit: Cockpit, tmp_path: Path, command: str, config: dict[str, Any], phrase: str
+) -> None:
+    model = nano_with(tmp_path / "model", **config)
+    done = cockpit(command, "--model", model, "--json")
+    assert done.code == 2 and set(done.document) == {"error"}
+    said = done.document["error"]
+    assert phrase in said["title"] + said["message"] and said["remedy"]
+
+
+def test_a_model_without_its_weights_is_priced_and_the_note_says_so(
+    cockpit: Cockpit, tmp_path: Path
+) -> None:
+    model = nano_with(tmp_path / "model")
+    (model / "model.safetensors").unlink()
+    done = cockpit("predict", "--model", model, "--json")
+    assert done.code == 0 and done.document["method"] == "trace"
+    assert "the weights are not here" in done.err
+    # That every example is longer than the model knows is said as the Choose screen says it.
+    assert "max_seq_length 2048 is beyond the 512 the model was made for" in done.err
 
 
 def test_what_does_not_fit_is_not_launched_without_a_word(
