@@ -40,7 +40,7 @@ def fit(arguments: argparse.Namespace) -> int:
         )
     )
     _print_change(advice.fits, advice.cheapest)
-    _print_largest(advice.largest)
+    _print_largest(advice.largest, limits.tokens)
     _print_costs(advice.costs)
     return 0
 
@@ -55,15 +55,23 @@ def _print_change(fits: bool, change: Change | None) -> None:
     print(plain(f"  {change.flags()}"))
 
 
-def _print_largest(largest: Sequence[Largest]) -> None:
+def _print_largest(largest: Sequence[Largest], tokens: int | None) -> None:
     print("\nThe largest inside the budget, the rest as it is:")
     rows = []
     for each in largest:
         value = "none fits" if each.value is None else count(each.value)
         peak = gigabytes(each.forecast.needed_bytes) if each.forecast else ""
-        limit = "as far as model, data and search go" if each.at_limit else ""
-        rows.append((each.lever, count(each.asked), value, peak, limit))
+        rows.append((each.lever, count(each.asked), value, peak, _limit(each, tokens)))
     output.print_table(("FIELD", "NOW", "LARGEST", "MEMORY", ""), rows)
+
+
+def _limit(each: Largest, tokens: int | None) -> str:
+    """What ended the search, if not the budget; ``tokens`` is what the model was made for."""
+    if not each.at_limit:
+        return ""
+    if each.lever == "max_seq_length" and tokens and each.asked > max(tokens, each.value or 0):
+        return f"{count(each.asked)} is beyond the {count(tokens)} the model was made for"
+    return "as far as model, data and search go"
 
 
 def _print_costs(costs: Sequence[LeverCost]) -> None:

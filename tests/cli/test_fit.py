@@ -48,3 +48,16 @@ def test_a_person_reads_the_change_the_largest_and_the_levers(
         assert word in said
     assert cli.run(["predict", *PLAN, *flags, "--profile", "small"]) == 0
     assert "\nfits: the budget of Small" in capsys.readouterr().out
+
+
+def test_a_length_beyond_the_models_own_is_what_is_said_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The largest is less than what is asked, though that fits: memory is not why."""
+    mute = (sys.executable, "-c", "")
+    monkeypatch.setattr(client.Worker.__init__, "__defaults__", (mute,))
+    assert cli.run(["fit", "--model", "nano", "--batch-size", "1", "--max-seq-length", "1025"]) == 0
+    said = capsys.readouterr()
+    (row,) = [line for line in said.out.splitlines() if line.startswith("max_seq_length  ")]
+    assert "1,025 is beyond the 512 the model was made for" in row
+    assert "max_seq_length 1025 is beyond the 512 the model was made for" in said.err
