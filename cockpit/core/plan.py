@@ -65,10 +65,17 @@ class PlanModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+# More than any machine, model or data set has; beyond it nothing can be counted, so it is refused.
+MOST = 2**31 - 1
+MOST_EXAMPLES = 65_536
+MOST_TOKENS = 2**24
+MOST_LAYERS = 100_000
+
+
 class LoraParameters(PlanModel):
     """The low-rank adapter: ``scale`` multiplies it (``alpha / rank`` elsewhere)."""
 
-    rank: int = Field(8, ge=1, le=1_000_000, description="Rank of the adapter matrices.")
+    rank: int = Field(8, ge=1, le=MOST, description="Rank of the adapter matrices.")
     scale: float = Field(20.0, description="Multiplier of the adapter (alpha / rank elsewhere).")
     dropout: float = Field(0.0, ge=0.0, lt=1.0, description="Dropout on the adapter's input.")
     keys: tuple[str, ...] | None = Field(
@@ -94,12 +101,6 @@ class LrSchedule(PlanModel):
             raise ValueError(f"{self.name} takes {wanted} arguments, got {len(self.arguments)}")
         return self
 
-
-# More than any machine, model or data set has; beyond it nothing can be counted, so it is refused.
-MOST = 2**31 - 1
-MOST_EXAMPLES = 65_536
-MOST_TOKENS = 2**24
-MOST_LAYERS = 100_000
 
 Positive = Annotated[int, Field(ge=1, le=MOST)]
 Count = Annotated[int, Field(ge=0, le=MOST)]

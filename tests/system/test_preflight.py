@@ -274,7 +274,7 @@ def test_a_home_without_permission(
 
 
 def test_a_disk_too_small_for_the_checkpoints(model: Path, data: Path) -> None:
-    error = refused(plan(**lora(rank=10**12)))
+    error = refused(plan(**lora(rank=2 * 10**9)))
     assert "GB are needed" in error.message
     assert "rank" in error.remedy
 
