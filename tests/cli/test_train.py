@@ -36,6 +36,8 @@ def test_progress_is_said_on_standard_error(cockpit: Cockpit, short: list[str]) 
     assert "update 2/6" in done.err
     assert "validation loss" in done.err
     assert "completed after 6 updates" in done.err
+    # And before it what will surprise.
+    assert "max_seq_length 2048 is beyond the 512 the model was made for" in done.err
 
 
 def test_without_json_the_curve_is_drawn(cockpit: Cockpit, short: list[str]) -> None:
