@@ -18,8 +18,11 @@ from cockpit.core import events as ev
 from cockpit.core import series
 from cockpit.core.samples import MemorySample
 
-Status = Literal["starting", "running", "paused", "stopping", "stopped", "completed", "failed"]
-ACTIVE: frozenset[str] = frozenset({"starting", "running", "paused", "stopping"})
+# A run is recovering while its supervisor looks for a way on by itself, with no trainer.
+Status = Literal[
+    "starting", "running", "paused", "stopping", "recovering", "stopped", "completed", "failed"
+]
+ACTIVE: frozenset[str] = frozenset({"starting", "running", "paused", "stopping", "recovering"})
 
 RECENT_SAMPLES = 600
 RECENT_NOTES = 200
@@ -83,6 +86,11 @@ class RunState:
         return self.status in ACTIVE
 
     @property
+    def trains(self) -> bool:
+        """Whether a trainer is there, or on its way, to obey and to hold memory."""
+        return self.active and self.status != "recovering"
+
+    @property
     def best_validation(self) -> ev.Validated | None:
         return min(self.validations, key=lambda v: v.loss, default=None)
 
@@ -95,7 +103,7 @@ class RunState:
     @property
     def eta_seconds(self) -> float | None:
         """Seconds of training left at the recent pace; None until an update was timed."""
-        if not self.recent_speeds or self.updates is None or not self.active:
+        if not self.recent_speeds or self.updates is None or not self.trains:
             return None
         pace = sum(s for s, _ in self.recent_speeds) / len(self.recent_speeds)
         return pace * max(0, self.updates - self.update)
@@ -206,7 +214,7 @@ def _apply_start(
         state.keep_awake = event.keep_awake
         return
     # Whoever took it for dead was wrong: a trainer that says it starts is alive.
-    revived = isinstance(event, ev.Started) and not state.active
+    revived = isinstance(event, ev.Started) and not state.trains
     if event.attempt != state.attempt or revived:
         begin_attempt(state, event.attempt)
     state.trainer = identity
@@ -282,6 +290,15 @@ def _apply_recovery(state: RunState, event: ev.Guarded | ev.Recovered | ev.Recov
         case ev.Recovered():
             others = [known for known in state.recoveries if known.attempt != event.attempt]
             state.recoveries = [*others, event]
+
+
+def with_recovery(state: RunState, recovering: bool) -> RunState:
+    """A state whose attempt ended: as it ended, or as one that is being recovered from."""
+    if recovering:
+        state.status = "recovering"
+    elif state.status == "recovering":
+        state.status = state.end.status if state.end is not None else "failed"
+    return state
 
 
 DIED = ev.Diagnosis(

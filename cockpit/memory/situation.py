@@ -11,6 +11,7 @@ from cockpit.core import ladder as rung_order
 from cockpit.core.events import Diagnosis
 from cockpit.core.ladder import Cure
 from cockpit.core.plan import RunPlan
+from cockpit.core.run_state import with_recovery
 from cockpit.core.samples import MemorySample
 from cockpit.errors import CockpitError
 from cockpit.system import checkpoints, death, observe, plan_file, recoveries, resume
@@ -73,7 +74,8 @@ def examine(run: RunDir, *, overrides: dict[str, Any] | None = None) -> Situatio
             f"Start over with the same plan: cockpit train {run.plan_path}",
         )
     resume.refuse_if_alive(run)
-    state = observe.current_state(run)
+    # The supervisor's own recovery asks while the run counts as recovering.
+    state = with_recovery(observe.current_state(run), False)
     if state.status == "completed":
         raise CockpitError(
             "There is nothing to recover",

@@ -19,6 +19,7 @@ from cockpit.supervisor.peaks import Peaks
 from cockpit.supervisor.progress import Progress
 from cockpit.supervisor.stops import Stops
 from cockpit.system import control
+from cockpit.system.asked import GUARD
 from cockpit.system.run_dir import AttemptDir, RunDir
 from cockpit.system.sensors import Sensors, machine_source
 
@@ -183,7 +184,7 @@ class MemoryGuard:
         )
         if level == "stop":
             try:
-                control.send(self._run, "stop", sender=control.GUARD)
+                control.send(self._run, "stop", sender=GUARD)
             except CockpitError:
                 self._stops.terminate("The guard's stop could not be written")
 

@@ -6,6 +6,7 @@ and is gone before anything trains.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -15,10 +16,11 @@ from typing import Any
 
 from cockpit.core import events as ev
 from cockpit.core.plan import RunPlan
+from cockpit.core.run_state import with_recovery
 from cockpit.errors import CockpitError
 from cockpit.supervisor.journal import Journal
 from cockpit.supervisor.wakeup import Wakeup
-from cockpit.system import recoveries
+from cockpit.system import asked, recoveries, recovering, run_dir
 from cockpit.system.run_dir import AttemptDir, RunDir
 
 COMMAND = (sys.executable, "-m", "cockpit.memory.unattended")
@@ -38,13 +40,18 @@ def next_attempt(
         plan = run.plan_of(attempt)
     except CockpitError:
         return None
-    if plan.on_oom != "auto" or wakeup.asked_to_end or not _died_of_memory(run):
+    if wakeup.asked_to_end or not _goes_on(run):
         return None
     if (tried := recoveries.in_a_row(run, automatic=True)) >= plan.max_recoveries:
         _refuse(journal, attempt, _too_often(run, plan, tried))
         return None
     journal.write(ev.Note(message="Out of memory: looking for the first change that fits ..."))
-    answer = _ask(run, wakeup)
+    stops = asked.StopFollower(run, asked.asked_since(attempt))
+    answer = _ask(run, wakeup, stops)
+    if _stopped(stops):
+        _withdraw(run, attempt)
+        journal.write(ev.Note(message="The run was asked to stop: no way on is taken."))
+        return None
     if answer is None:
         return None
     if "attempt" in answer:
@@ -60,16 +67,29 @@ def announce(journal: Journal, attempt: AttemptDir) -> None:
         journal.write(ev.Recovered(attempt=attempt.number, recovery=recovery))
 
 
-def _died_of_memory(run: RunDir) -> bool:
-    from cockpit.core.ladder import cure_of
-    from cockpit.system import death
+def _goes_on(run: RunDir) -> bool:
     from cockpit.system.summary import digest
 
-    return cure_of(death.diagnosis_of(run, digest(run))) == "memory"
+    return recovering.goes_on_by_itself(run, with_recovery(digest(run), False))
 
 
-def _ask(run: RunDir, wakeup: Wakeup) -> dict[str, Any] | None:
-    """What the child answered; None if this process was asked to end meanwhile."""
+def _stopped(stops: asked.StopFollower) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(stops.times())
+    return False
+
+
+def _withdraw(run: RunDir, attempt: AttemptDir) -> None:
+    """Removes what the child added after ``attempt``: a stop came first, so it never starts."""
+    newest = run.attempts()[-1]
+    recovery = recoveries.of(newest)
+    if recovery is not None and recovery.automatic and recovery.after_attempt == attempt.number:
+        with contextlib.suppress(OSError):
+            run_dir.withdraw(newest)
+
+
+def _ask(run: RunDir, wakeup: Wakeup, stops: asked.StopFollower) -> dict[str, Any] | None:
+    """What the child answered; None if this process or the run was asked to end meanwhile."""
     try:
         child = subprocess.Popen(
             [*COMMAND, str(run.path), str(os.getpid())],
@@ -81,7 +101,7 @@ def _ask(run: RunDir, wakeup: Wakeup) -> dict[str, Any] | None:
     deadline = time.monotonic() + MOST_SECONDS
     with child:
         while child.poll() is None:
-            if wakeup.asked_to_end or time.monotonic() > deadline:
+            if wakeup.asked_to_end or _stopped(stops) or time.monotonic() > deadline:
                 child.kill()
                 child.wait()
             else:
@@ -93,7 +113,7 @@ def _ask(run: RunDir, wakeup: Wakeup) -> dict[str, Any] | None:
         answer = None
     if isinstance(answer, dict):
         return answer
-    if wakeup.asked_to_end:
+    if wakeup.asked_to_end or _stopped(stops):
         return None
     return _failed(f"it ended with code {child.returncode}; see {run.supervisor_log}")
 

@@ -8,6 +8,7 @@ from cockpit.core.events import Note
 from cockpit.supervisor.journal import Journal
 from cockpit.supervisor.trainer_process import Trainer
 from cockpit.system import control
+from cockpit.system.asked import StopFollower
 from cockpit.system.run_dir import RunDir
 
 
@@ -16,7 +17,7 @@ class Stops:
 
     def __init__(self, run: RunDir, trainer: Trainer, journal: Journal, since: float):
         self.signals_sent: list[str] = []
-        self._follower = control.StopFollower(run, since)
+        self._follower = StopFollower(run, since)
         self._trainer = trainer
         self._journal = journal
         self._done = 0

@@ -9,19 +9,17 @@ import time
 from collections.abc import Iterable
 from typing import Literal
 
-from cockpit.core.events import Action, Command, parse_command
+from cockpit.core.events import Action, Command
 from cockpit.errors import CockpitError
 from cockpit.system import jsonl, launcher, liveness, process
-from cockpit.system.run_dir import AttemptDir, RunDir
+from cockpit.system.asked import StopFollower, asked_since
+from cockpit.system.run_dir import RunDir
 from cockpit.system.summary import digest
 
 # From the first stop until a second one terminates: an update and a checkpoint fit in it.
 GRACE_SECONDS = 10.0
 # From a termination until a further stop kills.
 KILL_AFTER_SECONDS = 5.0
-
-# The sender of the guard's stop: a person's first one after it asks, and does not press harder.
-GUARD = "guard"
 
 Step = Literal["ask", "terminate", "kill"]
 
@@ -53,6 +51,10 @@ def stop(run: RunDir, *, sender: str = "") -> str:
     is too early to press harder.
     """
     state = digest(run)
+    if state.status == "recovering":
+        # Its supervisor looks for this one, and nobody else is there to obey.
+        send(run, "stop", sender=sender)
+        return "asked to look for no way on: the run ends as it is"
     running = state.active and liveness.supervisor_is_alive(run, state)
     if not running and not process.is_alive(state.trainer):
         return f"nothing to stop: the run is {state.status}"
@@ -90,38 +92,6 @@ def escalation(stops: Iterable[float]) -> list[tuple[float, Step]]:
         elif when - steps[-1][0] >= _patience(len(steps)):
             steps.append((when, "terminate" if len(steps) == 1 else "kill"))
     return steps
-
-
-class StopFollower:
-    """The times of the stops that people meant for the trainer of an attempt made at ``since``.
-
-    What is there at the first look counts by its time, what is appended later counts whatever
-    its time: the clock may be set while the trainer lives.
-    """
-
-    def __init__(self, run: RunDir, since: float):
-        self._tail = jsonl.Tail(run.control)
-        self._since = since
-        self._times: list[float] = []
-
-    def times(self) -> list[float]:
-        """All so far; reads only what is new. Raises OSError if the file cannot be read."""
-        while lines := self._tail.read():
-            commands = filter(None, map(parse_command, lines))
-            stops = (c for c in commands if c.action == "stop" and c.sender != GUARD)
-            self._times += [c.t for c in stops if c.t >= self._since]
-        self._since = 0.0
-        return self._times
-
-
-def asked_since(attempt: AttemptDir) -> float:
-    """From when on commands are meant for this attempt: all of them, for the first one."""
-    if attempt.number == 1:
-        return 0.0
-    try:
-        return attempt.plan_path.stat().st_mtime
-    except OSError:
-        return time.time()
 
 
 def grace_seconds() -> float:

@@ -78,11 +78,13 @@ class _Events:
     def __init__(self, run: RunDir, on_wait: Callable[[], None]):
         state = digest(run)
         attempts = run.attempts()
-        if not state.active or not attempts:
+        if not state.trains or not attempts:
             raise CockpitError(
                 "Nobody is there to obey",
                 f"{run.name} is {state.status}",
-                f"Continue it first: cockpit resume {run.name}",
+                f"Ask again once it trains: cockpit attach {run.name}"
+                if state.active
+                else f"Continue it first: cockpit resume {run.name}",
             )
         self._run = run
         self._on_wait = on_wait
@@ -112,7 +114,7 @@ class _Events:
             return False
         state = digest(self._run)
         self._trainer = state.trainer
-        return not state.active
+        return not state.trains
 
     def _died(self) -> CockpitError:
         return CockpitError(

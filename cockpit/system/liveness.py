@@ -8,8 +8,8 @@ import psutil
 
 from cockpit.core.diagnosis import diagnose
 from cockpit.core.events import Diagnosis
-from cockpit.core.run_state import RunState, begin_attempt, with_liveness
-from cockpit.system import log_tail, process, run_lock
+from cockpit.core.run_state import RunState, begin_attempt, with_liveness, with_recovery
+from cockpit.system import log_tail, process, recovering, run_lock
 from cockpit.system.process import Identity
 from cockpit.system.run_dir import RunDir
 
@@ -39,7 +39,15 @@ def is_dead(run: RunDir, state: RunState) -> bool:
     return _unrecorded_trainer(run, state) is None
 
 
-def begin_newest(run: RunDir, state: RunState) -> None:
+def see_what_follows(run: RunDir, state: RunState) -> None:
+    """An attempt that ended is not the run's end where another, or a recovery, is on its way."""
+    with_recovery(state, False)
+    _begin_newest(run, state)
+    if not state.active and run_lock.is_held(run) and recovering.goes_on_by_itself(run, state):
+        with_recovery(state, True)
+
+
+def _begin_newest(run: RunDir, state: RunState) -> None:
     """An attempt that nobody has written about yet is starting if something of it lives."""
     attempts = run.attempts()
     if state.active or not attempts or attempts[-1].number <= state.attempt:

@@ -52,7 +52,7 @@ class RunWatcher:
         """
         self._read(limit_bytes)
         if self.caught_up:
-            liveness.begin_newest(self.run, self.state)
+            liveness.see_what_follows(self.run, self.state)
         if self.caught_up and liveness.is_dead(self.run, self.state):
             # Nobody writes any more: what came in since the last read is the last there is.
             self._reader.read(limit_bytes)

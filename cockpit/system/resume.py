@@ -16,6 +16,7 @@ from typing import Any
 from cockpit.core.checkpoint_state import ResumeRequest, TrainerState
 from cockpit.core.continuation import Difference, differences, version_warnings
 from cockpit.core.plan import RunPlan
+from cockpit.core.run_state import RunState
 from cockpit.errors import CockpitError
 from cockpit.system import (
     checkpoints,
@@ -171,14 +172,20 @@ def prepare_latest(
 
 
 def refuse_if_alive(run: RunDir) -> None:
-    """Raises CockpitError if something of the run still trains."""
+    """Raises CockpitError if something of the run still trains, or is about to by itself."""
     state = digest(run)
-    if state.active:
+    if state.active and not _is_the_recovery(state):
         raise CockpitError(
             "The run is still going on",
             f"{run.name} is {state.status}, at update {state.update}",
             f"Watch it with: cockpit attach {run.name}",
         )
+
+
+def _is_the_recovery(state: RunState) -> bool:
+    """Whether this process is the one that its supervisor has look for the way on."""
+    supervisor = state.supervisor[0] if state.supervisor is not None else None
+    return state.status == "recovering" and supervisor == os.getppid()
 
 
 def _tidy(run: RunDir) -> None:

@@ -150,7 +150,7 @@ def add_attempt(
     """
     existing = run.attempts()
     attempt = run.attempt(existing[-1].number + 1 if existing else 1)
-    partial = AttemptDir(attempt.path.with_name(f".{attempt.path.name}.partial"))
+    partial = _partial(attempt)
     shutil.rmtree(partial.path, ignore_errors=True)
     partial.path.mkdir(parents=True)
     plan_file.write(plan, partial.plan_path)
@@ -160,6 +160,17 @@ def add_attempt(
         (partial.path / RESUME_NAME).write_text(json.dumps(resume))
     partial.path.rename(attempt.path)
     return attempt
+
+
+def withdraw(attempt: AttemptDir) -> None:
+    """Takes back an attempt that was added and never started; raises OSError."""
+    partial = _partial(attempt)
+    attempt.path.rename(partial.path)
+    shutil.rmtree(partial.path)
+
+
+def _partial(attempt: AttemptDir) -> AttemptDir:
+    return AttemptDir(attempt.path.with_name(f".{attempt.path.name}.partial"))
 
 
 def all_runs() -> list[RunDir]:

@@ -12,7 +12,9 @@ from cockpit.system.run_list import RunRow
 SortKey = Literal["date", "final-loss", "best-loss", "peak-memory", "status"]
 
 # What goes on comes first, then what needs somebody.
-_STATUSES = ("running", "starting", "paused", "stopping", "failed", "stopped", "completed")
+_STATUSES = (
+    "running", "starting", "recovering", "paused", "stopping", "failed", "stopped", "completed"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ def digest(run: RunDir) -> RunState:
     if cached is None or cached[0] != stamp:
         cached = _cache[run.path] = (stamp, _read(run))
     state = copy.copy(cached[1])
-    liveness.begin_newest(run, state)
+    liveness.see_what_follows(run, state)
     if liveness.is_dead(run, state):
         if _stamp(run) != stamp:
             return digest(run)

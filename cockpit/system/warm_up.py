@@ -46,7 +46,7 @@ def check(plan: RunPlan) -> None:
     if active:
         raise CockpitError(
             "A run is training now",
-            f"{active[0].name} trains; the two would slow each other down",
+            f"{active[0].name} trains, or is about to; the two would slow each other down",
             "Time this plan once it has ended.",
         )
     if models.files(plan.model) is None:

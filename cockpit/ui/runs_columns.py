@@ -15,7 +15,7 @@ from cockpit.ui.spans import Line, Role, line, pad, shorten
 from cockpit.ui.widgets.status import STATUS
 
 UP, DOWN = "▴", "▾"
-STATE = 12
+STATE, SIGN = 12, 2
 # Below this much the state is told by its sign alone.
 STATE_IN_WORDS = 44
 SHORTEST_NAME, LONGEST_NAME = 24, 46
@@ -64,7 +64,8 @@ class Layout:
 
 def layout(rows: Sequence[RunRow], order: Order, width: int) -> Layout:
     """The most telling columns that ``width`` cells have room for; the name always has some."""
-    state = STATE if width >= STATE_IN_WORDS else 2
+    longest_state = max((len(row.summary.status) for row in rows), default=0)
+    state = max(STATE, SIGN + longest_state + 1) if width >= STATE_IN_WORDS else SIGN
     left = width - state
     figures: set[Column] = set()
     for column in sorted(BY_IMPORTANCE, key=lambda column: column.key != order.key):
@@ -97,7 +98,7 @@ def titles(shape: Layout, order: Order) -> Line:
     def titled(title: str, key: SortKey | None) -> str:
         return title + arrow if key == order.key else title
 
-    state = titled("state", "status") if shape.state == STATE else ""
+    state = titled("state", "status") if shape.state >= STATE else ""
     parts = [pad(state, shape.state), pad(titled("run", "date"), shape.name)]
     parts += [titled(c.title, c.key).rjust(c.width) for c in shape.figures]
     if shape.tags:
@@ -111,7 +112,7 @@ def cells(row: RunRow, shape: Layout, *, marked: bool) -> Line:
     """One run as a line."""
     summary = row.summary
     glyph, role = STATUS.get(summary.status, ("?", "label"))
-    state = f"{glyph} {fmt.plain(summary.status)}" if shape.state == STATE else glyph
+    state = f"{glyph} {fmt.plain(summary.status)}" if shape.state >= STATE else glyph
     mark = "* " if marked else ""
     room = max(0, shape.name - 1 - len(mark))
     name = fmt.plain(summary.run)

@@ -95,7 +95,7 @@ class RunView:
     def live_bytes(self) -> int | None:
         """What MLX held after the last update, while the run is alive."""
         last = self.state.last
-        return last.active_bytes if last is not None and self.state.active else None
+        return last.active_bytes if last is not None and self.state.trains else None
 
     @property
     def sample(self) -> MemorySample | None:

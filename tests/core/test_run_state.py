@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cockpit.core import events as ev
-from cockpit.core.run_state import RECENT_SAMPLES, RunState, apply, with_liveness
+from cockpit.core.run_state import RECENT_SAMPLES, RunState, apply, with_liveness, with_recovery
 from cockpit.core.samples import MemorySample
 
 
@@ -73,6 +73,24 @@ def test_the_status_follows_from_the_events(events: tuple[ev.Event, ...], status
     state = state_of(*events)
     assert state.status == status
     assert state.active == (status in ("starting", "running", "paused", "stopping"))
+    assert state.trains == state.active
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        (ev.TrainerExited(attempt=1, signal="SIGKILL"), "failed"),
+        (ev.Ended(status="stopped", update=2), "stopped"),
+    ],
+)
+def test_a_recovery_is_life_without_a_trainer_and_may_come_to_nothing(
+    end: ev.Event, status: str
+) -> None:
+    state = with_recovery(state_of(*TRAINING, end), True)
+    assert (state.status, state.active, state.trains) == ("recovering", True, False)
+    assert state.eta_seconds is None
+    assert with_recovery(state, False).status == status
+    assert with_recovery(state, False).status == status, "it was over already"
 
 
 def test_a_refused_command_changes_nothing_but_is_answered() -> None:

@@ -13,7 +13,7 @@ from cockpit.core.samples import MemorySample
 from cockpit.supervisor import limits
 from cockpit.supervisor.peaks import Peaks
 from cockpit.supervisor.progress import Progress
-from cockpit.system import control, jsonl, run_dir
+from cockpit.system import asked, control, jsonl, run_dir
 from cockpit.system.sensors.reading import ProcessReading
 from tests.supervisor.conftest import PLAN
 
@@ -158,7 +158,7 @@ def test_a_limit_is_known_only_where_swap_is_of_a_fixed_size(
 
 def test_the_guards_stop_does_not_make_a_persons_first_one_the_second(home: Path) -> None:
     run = run_dir.create(PLAN)
-    control.send(run, "stop", sender=control.GUARD)
-    assert control.StopFollower(run, 0.0).times() == []
+    control.send(run, "stop", sender=asked.GUARD)
+    assert asked.StopFollower(run, 0.0).times() == []
     control.send(run, "stop", sender="cli")
-    assert len(control.StopFollower(run, 0.0).times()) == 1
+    assert len(asked.StopFollower(run, 0.0).times()) == 1

@@ -13,8 +13,19 @@ import pytest
 from cockpit.core import events as ev
 from cockpit.core.plan import RunPlan
 from cockpit.embedded import demo_data_path
+from cockpit.errors import CockpitError
 from cockpit.memory import situation
-from cockpit.system import control, death, recoveries, run_dir
+from cockpit.system import (
+    control,
+    death,
+    dialogue,
+    recoveries,
+    removal,
+    resume,
+    run_dir,
+    summary,
+    warm_up,
+)
 from tests.supervisor.conftest import Supervised, wait_until
 
 STARVING = Path(__file__).with_name("starving.py")
@@ -37,6 +48,14 @@ def start(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     yield launch
     for it in started:
         it.end_processes()
+
+
+def pricing(it: Supervised) -> psutil.Process | None:
+    """The child that forecasts for the supervisor, while it does."""
+    if not any(note.message.startswith("Out of memory: looking") for note in it.of(ev.Note)):
+        return None
+    (supervisor,) = it.of(ev.SupervisorStarted)
+    return next(iter(psutil.Process(supervisor.pid).children()), None)
 
 
 def test_one_supervisor_goes_on_with_the_first_rung_that_fits(
@@ -83,14 +102,7 @@ def test_a_supervisor_that_dies_while_it_prices_leaves_the_truth_and_the_choice(
 ) -> None:
     """Its forecasting child finds nobody to tell, and adds no attempt."""
     it = start(on_oom="auto")
-
-    def pricing() -> psutil.Process | None:
-        if not any(note.message.startswith("Out of memory: looking") for note in it.of(ev.Note)):
-            return None
-        (supervisor,) = it.of(ev.SupervisorStarted)
-        return next(iter(psutil.Process(supervisor.pid).children()), None)
-
-    child = wait_until(pricing, "the forecasts")
+    child = wait_until(lambda: pricing(it), "the forecasts")
     it.end_processes()
     child.wait()
     state = it.state()
@@ -98,6 +110,46 @@ def test_a_supervisor_that_dies_while_it_prices_leaves_the_truth_and_the_choice(
     assert not it.of(ev.RecoveryRefused) and not it.of(ev.Recovered)
     found = situation.examine(it.run)
     assert found.cure == "memory" and found.diagnosis.title == "The GPU ran out of memory"
+
+
+def test_a_run_that_looks_for_its_way_on_is_alive_and_can_be_stopped(start: Start) -> None:
+    it = start(on_oom="auto")
+    child = wait_until(lambda: pricing(it), "the forecasts")
+    child.suspend()
+    assert it.state().status == "recovering" and it.state().active
+    assert summary.summary(it.run).document()["status"] == "recovering"
+    for attempted in (removal.delete, resume.prepare, situation.examine):
+        with pytest.raises(CockpitError, match="still going on") as raised:
+            attempted(it.run)
+        assert "is recovering" in raised.value.message
+    with pytest.raises(CockpitError, match="A run is training now"):
+        warm_up.check(PLAN)
+    with pytest.raises(CockpitError, match="Nobody is there to obey"):
+        dialogue.ask(it.run, "pause")
+    assert "no way on" in control.stop(it.run, sender="me")
+    it.until_over()
+    child.wait()
+    assert len(it.run.attempts()) == it.trainers_started() == 1
+    state = it.state()
+    assert state.status == "failed" and state.refused is None
+    assert control.stop(it.run) == "nothing to stop: the run is failed"
+    assert situation.examine(it.run).cure == "memory", "a person may choose a way on later"
+
+
+def test_a_stop_that_comes_as_the_way_on_is_found_takes_it_back(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARVING", "grad_checkpoint")
+    it = start(on_oom="auto")
+    wait_until(lambda: pricing(it), "the forecasts")
+    supervisor = psutil.Process(it.of(ev.SupervisorStarted)[0].pid)
+    supervisor.suspend()
+    wait_until(lambda: len(it.run.attempts()) == 2, "the attempt that goes on")
+    control.send(it.run, "stop", sender="me")
+    supervisor.resume()
+    it.until_over()
+    assert len(it.run.attempts()) == it.trainers_started() == 1
+    assert it.state().status == "failed"
 
 
 def test_it_asks_unless_it_was_told_otherwise(start: Start) -> None:

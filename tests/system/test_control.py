@@ -10,7 +10,7 @@ import pytest
 
 from cockpit.core.events import Command, parse_command
 from cockpit.errors import CockpitError
-from cockpit.system import control, jsonl
+from cockpit.system import asked, control, jsonl
 from cockpit.system.control import escalation
 from cockpit.system.run_dir import RunDir
 
@@ -59,14 +59,14 @@ def test_stops_meant_for_an_earlier_attempt_and_damage_do_not_count(tmp_path: Pa
         file.write(b'{"type": garbage\n\xff\xfe\n{"id":"x","action":"explode"}\n\n')
     control.send(run, "pause")
     new = control.send(run, "stop")
-    assert control.StopFollower(run, old.t).times() == [old.t, new.t]
-    assert control.StopFollower(run, new.t).times() == [new.t]
+    assert asked.StopFollower(run, old.t).times() == [old.t, new.t]
+    assert asked.StopFollower(run, new.t).times() == [new.t]
 
 
 def test_a_stop_counts_even_if_the_clock_was_set_back_before_it(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     earlier = control.send(run, "stop")
-    follower = control.StopFollower(run, earlier.t + 1)
+    follower = asked.StopFollower(run, earlier.t + 1)
     assert follower.times() == [], "meant for the attempt before"
     after_the_step = Command(id="x", action="stop", t=earlier.t - 3600)
     jsonl.append(run.control, after_the_step.line())
@@ -81,5 +81,5 @@ def test_commands_are_meant_for_the_attempt_that_was_there(tmp_path: Path) -> No
         attempt.path.mkdir(parents=True)
         attempt.plan_path.touch()
         os.utime(attempt.plan_path, (1000.0, 1000.0))
-    assert control.asked_since(run.attempt(1)) == 0.0
-    assert control.asked_since(run.attempt(2)) == 1000.0
+    assert asked.asked_since(run.attempt(1)) == 0.0
+    assert asked.asked_since(run.attempt(2)) == 1000.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from cockpit.core import events as ev
 from cockpit.core.plan import RunPlan
 from cockpit.embedded import DEMO_PLAN, demo_data_path
-from cockpit.system import jsonl, process, run_dir
+from cockpit.system import jsonl, process, run_dir, run_lock
 from cockpit.system.run_dir import RunDir
 from cockpit.ui.app import CockpitApp
 
@@ -83,6 +83,21 @@ def living_run(updates: int = 20) -> RunDir:
     """A run in the middle of its training."""
     curve = [updated(i, 4.0 / i) for i in range(1, updates + 1)]
     return write_run([started(), ev.PhaseChanged(phase="training"), *curve])
+
+
+@pytest.fixture
+def recovering_run() -> Iterator[RunDir]:
+    """One that ran out of memory under ``on_oom = auto``, with this process for a supervisor."""
+    gone = started().model_copy(update={"pid": 2**22 + 1, "pid_created": 1.0})
+    run = write_run([gone, updated(1)], plan=demo_plan(on_oom="auto"))
+    title = "The kernel killed the trainer: out of memory"
+    found = ev.Diagnosis(kind="memory_kill", title=title)
+    killed = ev.TrainerExited(attempt=1, signal="SIGKILL", diagnosis=found)
+    jsonl.append(run.supervisor_events, killed.line())
+    lock = run_lock.acquire(run)
+    assert lock is not None
+    yield run
+    os.close(lock)
 
 
 @asynccontextmanager

@@ -300,3 +300,17 @@ async def test_what_the_guard_saw_is_told() -> None:
     jsonl.append(run.supervisor_events, seen.line())
     async with opened(run) as pilot:
         await until_shown(pilot, "! Memory is nearly full: 95 %")
+
+
+async def test_a_run_that_recovers_by_itself_says_so_and_can_be_stopped(
+    recovering_run: RunDir,
+) -> None:
+    run = recovering_run
+    async with opened(run) as pilot:
+        await until_shown(pilot, "◒ recovering", "looking for the first change", "s Stop")
+        await until_gone(pilot, "R Re")
+        await pilot.press("s")
+        await until_shown(pilot, f"Stop {run.name}?", "no further attempt starts")
+        await pilot.press("s")
+        await until(pilot, lambda: [c.action for c in commands(run)] == ["stop"])
+        await until_shown(pilot, "✗ failed", "The kernel killed the trainer")

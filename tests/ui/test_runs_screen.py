@@ -214,3 +214,14 @@ async def test_any_terminal_shows_the_runs() -> None:
             await pilot.resize_terminal(*size)
             await until_shown(pilot, "▌ ✓", "best-")
             assert "middle" not in screen_text(pilot)
+
+
+async def test_a_run_that_recovers_by_itself_is_stopped_and_not_deleted(
+    recovering_run: RunDir,
+) -> None:
+    async with opened("runs") as pilot:
+        await until_shown(pilot, f"◒ recovering {recovering_run.name[4:]}", "s Stop", "(X Delete)")
+        await pilot.press("s")
+        await until_shown(pilot, "no further attempt starts")
+        await pilot.press("s")
+        await until_shown(pilot, "✗ failed", "(s Stop)")

@@ -36,7 +36,7 @@ SENDER = "cockpit"
 WHEN: dict[str, frozenset[str]] = {
     "pause": frozenset({"starting", "running"}),
     "resume": frozenset({"paused"}),
-    "stop": frozenset({"starting", "running", "paused", "stopping"}),
+    "stop": frozenset({"starting", "running", "paused", "stopping", "recovering"}),
     "checkpoint": frozenset({"running", "paused"}),
     "validate": frozenset({"running", "paused"}),
     "sample": frozenset({"running", "paused"}),
@@ -45,6 +45,10 @@ STOP_TEXT = (
     "It finishes the update it is in, writes a checkpoint and exits; nothing is lost.\n"
     "If it does not obey, stop it again after a while: the second time it is terminated, "
     "the third time killed."
+)
+STOP_RECOVERY_TEXT = (
+    "It ran out of memory, and its supervisor looks for the first change that fits.\n"
+    "Stopped now, no further attempt starts, and the way on is yours to choose."
 )
 
 
@@ -217,7 +221,8 @@ class RunScreen(ChartScreen):
         self._send("sample")
 
     def action_stop(self) -> None:
-        question = Question(f"Stop {self.run.name}?", STOP_TEXT, again="s")
+        text = stop_text(self.view.state.status)
+        question = Question(f"Stop {self.run.name}?", text, again="s")
         self.ask(question, self._stop)
 
     def action_resume_run(self) -> None:
@@ -268,6 +273,11 @@ class RunScreen(ChartScreen):
             name = fmt.plain(self.run.name)
             self.cockpit.say(f"Detached. Training goes on: enter, or cockpit attach {name}")
         self.cockpit.action_runs()
+
+
+def stop_text(status: str) -> str:
+    """What a stop does to a run in that state."""
+    return STOP_RECOVERY_TEXT if status == "recovering" else STOP_TEXT
 
 
 def _offers(view: RunView) -> tuple[object, ...]:

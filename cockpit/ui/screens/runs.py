@@ -21,7 +21,7 @@ from cockpit.ui.resuming import can_resume
 from cockpit.ui.run_description import describe
 from cockpit.ui.screens.base import CockpitScreen
 from cockpit.ui.screens.dialogs import Question, TextDialog
-from cockpit.ui.screens.run import SENDER, STOP_TEXT
+from cockpit.ui.screens.run import SENDER, stop_text
 from cockpit.ui.screens.run_papers import RunPapers
 from cockpit.ui.widgets.cursor_list import CursorList
 from cockpit.ui.widgets.key_bar import KeyBar
@@ -168,7 +168,7 @@ class RunsScreen(CockpitScreen):
         if (summary := self._selected) is None:
             return
         run = _folder(summary)
-        question = Question(f"Stop {summary.run}?", STOP_TEXT, again="s")
+        question = Question(f"Stop {summary.run}?", stop_text(summary.status), again="s")
         self.ask(question, lambda: self._stop(run))
 
     @work(thread=True, group="command")

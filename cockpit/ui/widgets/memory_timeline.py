@@ -64,7 +64,7 @@ class MemoryTimeline(Lines):
     def _head(self, known: Sequence[Level], levels: Sequence[Level], width: int) -> Line:
         assert self._view is not None
         sample = self._view.sample
-        live = sample.footprint_bytes if sample and self._view.state.active else None
+        live = sample.footprint_bytes if sample and self._view.state.trains else None
         note = line(("⠤⠒ ", "train"), "footprint ", (fmt.gigabytes(live), "strong"))
         for name, size, _, role in known:
             if (name, size) not in {(level[0], level[1]) for level in levels}:

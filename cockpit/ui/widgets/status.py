@@ -17,6 +17,7 @@ STATUS: dict[str, tuple[str, Role]] = {
     "running": ("●", "good"),
     "paused": ("‖", "warn"),
     "stopping": ("◍", "warn"),
+    "recovering": ("◒", "warn"),
     "stopped": ("■", "label"),
     "completed": ("✓", "good"),
     "failed": ("✗", "bad"),
@@ -49,7 +50,7 @@ def status_span(status: str) -> Line:
 def status_line(view: RunView, width: int) -> Line:
     state = view.state
     left: Line = (*line(" "), *status_span(state.status))
-    if state.active and state.phase not in (state.status, "training"):
+    if state.trains and state.phase not in (state.status, "training"):
         left = (*left, (f"  {state.phase}", "label"))
     if state.attempt > 1:
         left = (*left, (f"  attempt {state.attempt}", "label"))
@@ -58,6 +59,9 @@ def status_line(view: RunView, width: int) -> Line:
 
 def message(view: RunView) -> Line:
     """How it ended, or the newest thing the person should know."""
+    if view.state.status == "recovering":
+        text = "it ran out of memory: looking for the first change that fits"
+        return line((text, "warn"), (" s", "accent"), (" calls that off", "label"))
     if (word := last_word(view)) is not None:
         title, said, remedy = (fmt.plain(part) for part in word)
         role: Role = "bad" if view.state.status == "failed" else "label"
@@ -96,7 +100,7 @@ def way_on(view: RunView) -> str:
 
 def _times(view: RunView) -> Line:
     spans: Line = (("  ", "text"), (fmt.duration(view.elapsed_seconds), "text"))
-    if view.state.active:
+    if view.state.trains:
         spans = (*spans, ("  left ", "label"), (fmt.duration(view.state.eta_seconds), "strong"))
     return (*spans, (" ", "text"))
 
