@@ -107,8 +107,8 @@ class ResumeRequest(BaseModel):
     """resume.json of an attempt: the checkpoint's folder, and what holds from there on.
 
     An empty ``checkpoint`` is a start from scratch: a recovery where nothing was saved. Where
-    ``iters`` or ``held_learning_rate`` is not given, the checkpoint's own holds. ``recovery``
-    tells which way out of a lack of memory this attempt is, None for a resume.
+    ``iters`` or ``held_learning_rate`` is not given, the checkpoint's own holds, or the plan's.
+    ``recovery`` tells which way out of a lack of memory this attempt is, None for a resume.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 from cockpit.core import ladder as rung_order
-from cockpit.core.checkpoint_state import ResumeRequest
 from cockpit.core.events import Recovery
 from cockpit.core.ladder import Ladder, Rung
 from cockpit.core.plan import RunPlan
@@ -24,7 +23,7 @@ from cockpit.memory.recovery_budget import Budget, Death
 from cockpit.memory.rung_cost import SwitchCosts
 from cockpit.memory.rung_question import Question
 from cockpit.memory.rungs import MemoryRungs
-from cockpit.memory.situation import Situation, from_scratch
+from cockpit.memory.situation import Situation, start_over
 from cockpit.system import hardware, plan_file, resume
 from cockpit.system.run_dir import AttemptDir
 
@@ -140,7 +139,7 @@ def take(
         prepared.raise_refusal()
         plan, request = prepared.plan, prepared.request
     else:
-        plan, request = from_scratch(situation.plan, changes), ResumeRequest(checkpoint="")
+        plan, request = start_over(situation, changes)
     recovery = None if rung is None else _record(situation, rung, plan, automatic, budget_bytes)
     forecast = rung.forecast.document(budget_bytes) if rung and rung.forecast else None
     request = request.model_copy(update={"recovery": recovery})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.core import ladder as rung_order
+from cockpit.core.checkpoint_state import ResumeRequest
 from cockpit.core.events import Diagnosis
 from cockpit.core.ladder import Cure
 from cockpit.core.plan import RunPlan
@@ -16,6 +17,7 @@ from cockpit.core.samples import MemorySample
 from cockpit.errors import CockpitError
 from cockpit.system import checkpoints, death, observe, plan_file, recoveries, resume
 from cockpit.system.resume import ResumePlan
+from cockpit.system.resume_carry import carried
 from cockpit.system.run_dir import AttemptDir, RunDir
 
 STOPPED = Diagnosis(kind="stopped", title="The run was stopped, as asked")
@@ -91,7 +93,8 @@ def examine(run: RunDir, *, overrides: dict[str, Any] | None = None) -> Situatio
         checkpoints.newest_whole(run)
     except CockpitError as error:
         going_on, scratch_reason = None, error.message
-        plan = from_scratch(run.plan_of(newest), asked)
+        kept = carried(run, newest, None)
+        plan = from_scratch(run.plan_of(newest), {"iters": kept.iters} | asked)
     else:
         going_on, scratch_reason = resume.prepare(run, asked), ""
         plan = going_on.plan
@@ -128,6 +131,18 @@ def _least_after_loading(
     readings = [sample.footprint_bytes for t, sample in memory if t >= loaded.t]
     readings.append(loaded.high_water_bytes)
     return min((size for size in readings if size is not None), default=None)
+
+
+def start_over(situation: Situation, changes: dict[str, Any]) -> tuple[RunPlan, ResumeRequest]:
+    """The plan of an attempt that starts over with ``changes``, and what commands made of it.
+
+    CockpitError names a change that is wrong.
+    """
+    plan = from_scratch(situation.plan, changes)
+    asked = situation.overrides.keys() | changes.keys()
+    rate = carried(situation.run, situation.run.attempt(situation.attempt), None).rate
+    held = None if {"learning_rate", "lr_schedule"} & asked else rate
+    return plan, ResumeRequest(checkpoint="", iters=plan.iters, held_learning_rate=held)
 
 
 def from_scratch(plan: RunPlan, overrides: dict[str, Any]) -> RunPlan:

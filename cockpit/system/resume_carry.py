@@ -20,16 +20,21 @@ class Carried:
     rate: float | None
 
 
-def carried(run: RunDir, newest: AttemptDir, state: TrainerState) -> Carried:
-    """As the newest attempt had them at its end, from ``state`` and the commands after it."""
+def carried(run: RunDir, newest: AttemptDir, state: TrainerState | None) -> Carried:
+    """As the newest attempt had them at its end, from ``state`` and the commands after it.
+
+    Without a ``state`` nothing was saved, and the run starts over.
+    """
     plan = run.plan_of(newest)
-    iters = state.iters if plan.iters == state.planned_iters else plan.iters
-    rate = state.held_learning_rate
-    own = state.attempt == newest.number
+    iters, rate = plan.iters, None
+    if state is not None:
+        iters = state.iters if plan.iters == state.planned_iters else plan.iters
+        rate = state.held_learning_rate
+    own = state is not None and state.attempt == newest.number
     if not own and (asked := _request(newest)) is not None:
         iters = plan.iters if asked.iters is None else asked.iters
         rate = asked.held_learning_rate
-    for command in _obeyed(run, newest, state.update if own else None):
+    for command in _obeyed(run, newest, state.update if state is not None and own else None):
         if command.value is not None and command.action == "set_iters":
             iters = int(command.value)
         elif command.value is not None:

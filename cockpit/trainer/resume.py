@@ -66,9 +66,9 @@ def adapter_config(plan: RunPlan, kept: Kept) -> dict[str, Any]:
 
 
 def asked_for(attempt: AttemptDir) -> ResumeRequest | None:
-    """What resume.json in the attempt's folder asks for; None for a start from scratch."""
+    """What resume.json in the attempt's folder asks for; None without one."""
     try:
-        request = checkpoints.request(attempt.path)
+        return checkpoints.request(attempt.path)
     except ValueError as error:
         raise Failure(
             "checkpoint",
@@ -76,7 +76,6 @@ def asked_for(attempt: AttemptDir) -> ResumeRequest | None:
             f'{attempt.path / RESUME_NAME}: expected {{"checkpoint": "0000100"}}',
             "Resume the run again.",
         ) from error
-    return request if request is not None and request.checkpoint else None
 
 
 def folder_of(run: RunDir, request: ResumeRequest) -> Path:
@@ -87,7 +86,7 @@ def peek(run: RunDir, attempt: AttemptDir) -> tuple[ResumeRequest, TrainerState]
     """What an attempt continues from, unverified; None if it starts fresh or cannot say."""
     try:
         request = asked_for(attempt)
-        if request is None:
+        if request is None or not request.checkpoint:
             return None
         return request, checkpoints.read_state(folder_of(run, request))
     except (Failure, checkpoints.DamagedError):

@@ -51,8 +51,8 @@ def build(
     examples = data.load(plan, loaded.tokenizer, progress_detail)
     content = _content(folder, plan, examples)
     request = resume.asked_for(attempt)
-    if request is None:
-        start = _begin(loaded.model, plan)
+    if request is None or not request.checkpoint:
+        start = _begin(loaded.model, plan, request.held_learning_rate if request else None)
     else:
         start = _go_on(run, request, loaded.model, plan, content, device)
     progress = start.progress
@@ -92,7 +92,7 @@ class _Start:
     notes: list[Note]
 
 
-def _begin(model: nn.Module, plan: RunPlan) -> _Start:
+def _begin(model: nn.Module, plan: RunPlan, held_rate: float | None) -> _Start:
     kept = loading.prepare(model, plan)
     fresh = loading.start_from_adapter(model, plan, kept)
     notes = []
@@ -105,7 +105,11 @@ def _begin(model: nn.Module, plan: RunPlan) -> _Start:
     if fresh:
         message = f"{fresh} adapter arrays are not in {plan.resume_adapter_file}; they start fresh."
         notes.append(Note(level="warning", message=message))
-    return _Start(kept, optimizer.build(plan), Progress(iters=plan.iters), notes)
+    if held_rate is not None:
+        message = f"The learning rate stays {held_rate:g}, as a command set it."
+        notes.append(Note(message=message))
+    progress = Progress(iters=plan.iters, held_learning_rate=held_rate)
+    return _Start(kept, optimizer.build(plan, held_rate), progress, notes)
 
 
 def _go_on(

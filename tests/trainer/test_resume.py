@@ -13,6 +13,8 @@ import pytest
 
 from cockpit.core import events as ev
 from cockpit.core.checkpoint_state import seal
+from cockpit.memory import recovery, situation
+from cockpit.system import checkpoints
 from tests.trainer.conftest import Training, write_model
 
 Prepare = Callable[..., Training]
@@ -47,6 +49,40 @@ def test_what_commands_changed_survives_a_resume(prepare: Prepare) -> None:
     assert rest.here() == 0
     rates = [event.learning_rate for event in rest.events(ev.Updated)]
     assert rates == pytest.approx([5e-4] * 4)
+
+
+def test_what_commands_changed_survives_a_recovery_from_scratch(prepare: Prepare) -> None:
+    """Again and again, until somebody asks for something else."""
+    training = prepare(iters=4, save_every=4)
+    training.send("set_learning_rate", value=5e-4)
+    training.send("set_iters", value=6.0)
+    stop_at(training, 3)
+    second = started_over(training)
+    assert second.run.attempt(2).plan().iters == 6
+    stop_at(second, 3)
+    third = started_over(second)
+    assert third.here() == 0
+    rates = [event.learning_rate for event in third.events(ev.Updated)]
+    assert rates == pytest.approx([5e-4] * 6)
+    assert third.one(ev.Started).updates == 6
+    assert checkpoints.newest_whole(third.run)[1].held_learning_rate == 5e-4
+
+
+def test_a_recovery_from_scratch_may_ask_for_another_rate(prepare: Prepare) -> None:
+    training = prepare(iters=4, save_every=4)
+    training.send("set_learning_rate", value=5e-4)
+    stop_at(training, 3)
+    rest = started_over(training, {"learning_rate": 2e-4, "iters": 2})
+    assert rest.here() == 0
+    assert [e.learning_rate for e in rest.events(ev.Updated)] == pytest.approx([2e-4] * 2)
+
+
+def started_over(training: Training, overrides: dict[str, Any] | None = None) -> Training:
+    """The attempt that recovers a run of which nothing was saved."""
+    found = situation.examine(training.run, overrides=overrides)
+    assert found.checkpoint is None
+    attempt = recovery.take(found, None, launch=False)
+    return Training(training.run, attempt.number, started=training.started)
 
 
 def test_a_damaged_checkpoint_is_refused_by_name(prepare: Prepare) -> None:
