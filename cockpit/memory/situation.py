@@ -15,7 +15,7 @@ from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import with_recovery
 from cockpit.core.samples import MemorySample
 from cockpit.errors import CockpitError
-from cockpit.system import checkpoints, death, observe, plan_file, recoveries, resume
+from cockpit.system import checkpoints, death, last_plan, observe, plan_file, recoveries, resume
 from cockpit.system.resume import ResumePlan
 from cockpit.system.resume_carry import carried
 from cockpit.system.run_dir import AttemptDir, RunDir
@@ -88,13 +88,13 @@ def examine(run: RunDir, *, overrides: dict[str, Any] | None = None) -> Situatio
     diagnosis = death.diagnosis_of(run, state) or STOPPED
     guarded = diagnosis.kind == rung_order.GUARDED
     ended = recoveries.exit_of(run, newest)
-    asked = overrides or {}
+    asked, known = overrides or {}, last_plan.of(run, newest)
     try:
         checkpoints.newest_whole(run)
     except CockpitError as error:
-        going_on, scratch_reason = None, error.message
-        kept = carried(run, newest, None)
-        plan = from_scratch(run.plan_of(newest), {"iters": kept.iters} | asked)
+        going_on, scratch_reason = None, "\n".join(filter(None, (error.message, known.doubt)))
+        kept = carried(run, newest, known.plan, None)
+        plan = from_scratch(known.plan, {"iters": kept.iters} | asked)
     else:
         going_on, scratch_reason = resume.prepare(run, asked), ""
         plan = going_on.plan
@@ -104,7 +104,7 @@ def examine(run: RunDir, *, overrides: dict[str, Any] | None = None) -> Situatio
         status=state.status,
         diagnosis=diagnosis,
         cure=rung_order.cure_of(diagnosis),
-        died_with=run.plan_of(newest),
+        died_with=known.plan,
         plan=plan,
         checkpoint=going_on.checkpoint if going_on else None,
         from_update=going_on.state.update if going_on else 0,
@@ -140,8 +140,9 @@ def start_over(situation: Situation, changes: dict[str, Any]) -> tuple[RunPlan, 
     """
     plan = from_scratch(situation.plan, changes)
     asked = situation.overrides.keys() | changes.keys()
-    rate = carried(situation.run, situation.run.attempt(situation.attempt), None).rate
-    held = None if {"learning_rate", "lr_schedule"} & asked else rate
+    ended = situation.run.attempt(situation.attempt)
+    kept = carried(situation.run, ended, situation.died_with, None)
+    held = None if {"learning_rate", "lr_schedule"} & asked else kept.rate
     return plan, ResumeRequest(checkpoint="", iters=plan.iters, held_learning_rate=held)
 
 

@@ -20,6 +20,7 @@ from cockpit.core.run_state import RunState
 from cockpit.errors import CockpitError
 from cockpit.system import (
     checkpoints,
+    last_plan,
     launcher,
     plan_file,
     preflight,
@@ -81,8 +82,9 @@ def prepare(
     newest = run.attempts()[-1]
     checkpoint, state, passed_over = _choose(run, from_update)
     asked = overrides or {}
-    kept = carried(run, newest, state)
-    plan = _new_plan(run.plan_of(newest), asked, kept)
+    known = last_plan.of(run, newest)
+    kept = carried(run, newest, known.plan, state)
+    plan = _new_plan(known.plan, asked, kept)
     found = preflight.examine(plan.with_changes(resume_adapter_file=None), room=False)
     if found.errors:
         raise found.errors[0]
@@ -106,6 +108,7 @@ def prepare(
         overridden=tuple(resume_words.overridden(state, plan, changed)),
         refused=tuple(d for d in changed if d.refused),
         warnings=(
+            *filter(None, (known.doubt,)),
             *state.doubts,
             *(f"{d.field}: {d.effect}" for d in changed if d.effect and not d.refused),
             *version_warnings(state.versions, _installed()),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cockpit.core.checkpoint_state import ResumeRequest, TrainerState
 from cockpit.core.events import Acknowledged, Checkpointed, Command, parse_command, parse_event
+from cockpit.core.plan import RunPlan
 from cockpit.system import checkpoints, jsonl
 from cockpit.system.run_dir import AttemptDir, RunDir
 
@@ -20,12 +21,12 @@ class Carried:
     rate: float | None
 
 
-def carried(run: RunDir, newest: AttemptDir, state: TrainerState | None) -> Carried:
+def carried(run: RunDir, newest: AttemptDir, plan: RunPlan, state: TrainerState | None) -> Carried:
     """As the newest attempt had them at its end, from ``state`` and the commands after it.
 
-    Without a ``state`` nothing was saved, and the run starts over.
+    ``plan`` is the newest attempt's. Without a ``state`` nothing was saved, and the run starts
+    over.
     """
-    plan = run.plan_of(newest)
     iters, rate = plan.iters, None
     if state is not None:
         iters = state.iters if plan.iters == state.planned_iters else plan.iters

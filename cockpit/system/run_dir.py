@@ -14,7 +14,7 @@ from typing import Any
 from cockpit.core.checkpoint_state import RESUME_NAME
 from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
-from cockpit.system import plan_file
+from cockpit.system import plan_file, whole_file
 from cockpit.system.home import runs_folder
 
 # Any of these makes a folder a run.
@@ -129,6 +129,8 @@ def create(plan: RunPlan, forecast: dict[str, Any] | None = None) -> RunDir:
         run.path.mkdir(parents=True)
         plan_file.write(plan, run.plan_path)
         add_attempt(run, plan, forecast)
+        whole_file.sync_folder(run.path)
+        whole_file.sync(folder)
     except OSError as error:
         raise CockpitError(
             "The run could not be created",
@@ -146,7 +148,8 @@ def add_attempt(
 ) -> AttemptDir:
     """The next attempt's folder, with the plan it runs with and what it resumes from.
 
-    It appears whole or not at all: without its resume.json an attempt would start from scratch.
+    It appears whole or not at all, and stays so if the power fails: without its resume.json an
+    attempt would start from scratch.
     """
     existing = run.attempts()
     attempt = run.attempt(existing[-1].number + 1 if existing else 1)
@@ -158,7 +161,9 @@ def add_attempt(
         partial.forecast_path.write_text(json.dumps(forecast))
     if resume is not None:
         (partial.path / RESUME_NAME).write_text(json.dumps(resume))
+    whole_file.sync_folder(partial.path)
     partial.path.rename(attempt.path)
+    whole_file.sync(attempt.path.parent)
     return attempt
 
 

@@ -8,7 +8,6 @@ one instant, copies nothing, and survives moving the run directory.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -164,19 +163,7 @@ def _write_file(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     with path.open("wb") as file:
         fill(file)
         file.flush()
-        _sync(file.fileno())
-
-
-def _sync(descriptor: int) -> None:
-    """To the medium; on macOS fsync alone stops at the drive's cache."""
-    full_sync = getattr(fcntl, "F_FULLFSYNC", None)
-    if full_sync is not None:
-        try:
-            fcntl.fcntl(descriptor, full_sync)
-            return
-        except OSError:
-            pass
-    os.fsync(descriptor)
+        whole_file.to_the_medium(file.fileno())
 
 
 def _replace(partial: Path, final: Path) -> None:

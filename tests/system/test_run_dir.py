@@ -9,7 +9,7 @@ import pytest
 
 from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
-from cockpit.system import run_dir
+from cockpit.system import run_dir, whole_file
 
 PLAN = RunPlan(model="nano", data="/data")
 
@@ -26,6 +26,17 @@ def test_a_new_run_has_its_first_attempt_ready() -> None:
     assert (attempt.number, attempt.plan(), run.plan()) == (1, PLAN, PLAN)
     assert attempt.forecast() == {"peak_bytes": 7}
     assert run_dir.add_attempt(run, PLAN).number == 2
+
+
+def test_no_loss_of_power_leaves_half_a_run_or_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: set[int] = set()
+    monkeypatch.setattr(
+        whole_file, "to_the_medium", lambda descriptor: synced.add(os.fstat(descriptor).st_ino)
+    )
+    run = run_dir.create(PLAN, {"peak_bytes": 7})
+    run_dir.add_attempt(run, PLAN, {"peak_bytes": 7}, {"checkpoint": "0000100"})
+    there = [run.path.parent, run.path, *run.path.rglob("*")]
+    assert {path.stat().st_ino for path in there} <= synced
 
 
 def test_runs_of_one_minute_are_listed_newest_first(home: Path) -> None:

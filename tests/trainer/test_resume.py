@@ -14,7 +14,7 @@ import pytest
 from cockpit.core import events as ev
 from cockpit.core.checkpoint_state import seal
 from cockpit.memory import recovery, situation
-from cockpit.system import checkpoints
+from cockpit.system import checkpoints, resume, run_dir
 from tests.trainer.conftest import Training, write_model
 
 Prepare = Callable[..., Training]
@@ -83,6 +83,36 @@ def started_over(training: Training, overrides: dict[str, Any] | None = None) ->
     assert found.checkpoint is None
     attempt = recovery.take(found, None, launch=False)
     return Training(training.run, attempt.number, started=training.started)
+
+
+@pytest.mark.parametrize("left", [b"", b"\0" * 300, None])
+def test_a_lost_plan_of_the_newest_attempt_is_that_of_its_checkpoint_or_of_the_one_before(
+    prepare: Prepare, left: bytes | None
+) -> None:
+    training = prepare(iters=6, save_every=2)
+    stop_at(training, 3)
+    second = training.again("0000002", iters=8)
+    lose(second.run.attempt(2).plan_path, left)
+    found = resume.prepare(training.run)
+    assert (found.checkpoint.name, found.plan.iters) == ("0000002", 6)
+    assert found.warnings[0].startswith("attempts/002/plan.toml cannot be read: the plan of")
+    assert "attempt 1" in found.warnings[0]
+    third = training.again("0000002", iters=8)
+    stop_at(third, 5)
+    lose(third.run.attempt(3).plan_path, left)
+    found = resume.prepare(training.run)
+    assert (found.checkpoint.name, found.plan.iters) == ("0000004", 8)
+    assert "checkpoint 0000004" in found.warnings[0]
+    assert situation.examine(training.run).plan == found.plan
+    run_dir.add_attempt(training.run, found.plan, resume=found.request.model_dump(mode="json"))
+    assert not resume.prepare(training.run).warnings, "it is said once"
+
+
+def lose(path: Path, left: bytes | None) -> None:
+    """As a loss of power does with a file that was never flushed."""
+    path.unlink()
+    if left is not None:
+        path.write_bytes(left)
 
 
 def test_a_damaged_checkpoint_is_refused_by_name(prepare: Prepare) -> None:
