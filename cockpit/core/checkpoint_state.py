@@ -108,6 +108,7 @@ class ResumeRequest(BaseModel):
 
     An empty ``checkpoint`` is a start from scratch: a recovery where nothing was saved. Where
     ``iters`` or ``held_learning_rate`` is not given, the checkpoint's own holds, or the plan's.
+    ``commands_from`` is the size that control.jsonl had: what follows is meant for this attempt.
     ``recovery`` tells which way out of a lack of memory this attempt is, None for a resume.
     """
 
@@ -116,4 +117,5 @@ class ResumeRequest(BaseModel):
     checkpoint: str
     iters: int | None = None
     held_learning_rate: float | None = None
+    commands_from: int | None = None
     recovery: Recovery | None = None

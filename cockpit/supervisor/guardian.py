@@ -23,7 +23,7 @@ from cockpit.supervisor.takeover import Charge
 from cockpit.supervisor.trainer_process import Exit, Trainer
 from cockpit.supervisor.wakeup import Wakeup
 from cockpit.system import history, liveness, log_tail, process
-from cockpit.system.asked import asked_since
+from cockpit.system.asked import beginning
 from cockpit.system.power import KeepAwake
 from cockpit.system.process import Identity
 from cockpit.system.run_dir import AttemptDir, RunDir
@@ -98,7 +98,7 @@ class Guardian:
     def _watch(self, attempt: AttemptDir, trainer: Trainer) -> None:
         """Once a second everything; in between, while memory moves fast, memory alone."""
         self._recent.clear()
-        stops = Stops(self.run, trainer, self.journal, asked_since(attempt))
+        stops = Stops(self.run, trainer, self.journal, beginning(attempt))
         mode, examples, cut_at = _of_plan(self.run, attempt)
         progress = Progress(attempt.trainer_events, examples, cut_at)
         guard = MemoryGuard(self.run, attempt, progress, stops, self.journal, self._sensors, mode)

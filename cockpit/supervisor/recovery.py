@@ -46,7 +46,7 @@ def next_attempt(
         _refuse(journal, attempt, _too_often(run, plan, tried))
         return None
     journal.write(ev.Note(message="Out of memory: looking for the first change that fits ..."))
-    stops = asked.StopFollower(run, asked.asked_since(attempt))
+    stops = asked.StopFollower(run, asked.beginning(attempt))
     answer = _ask(run, wakeup, stops)
     if _stopped(stops):
         _withdraw(run, attempt)

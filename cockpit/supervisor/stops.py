@@ -8,14 +8,14 @@ from cockpit.core.events import Note
 from cockpit.supervisor.journal import Journal
 from cockpit.supervisor.trainer_process import Trainer
 from cockpit.system import control
-from cockpit.system.asked import StopFollower
+from cockpit.system.asked import Beginning, StopFollower
 from cockpit.system.run_dir import RunDir
 
 
 class Stops:
     """Follows control.jsonl for the stops meant for one trainer, and acts on them once each."""
 
-    def __init__(self, run: RunDir, trainer: Trainer, journal: Journal, since: float):
+    def __init__(self, run: RunDir, trainer: Trainer, journal: Journal, since: Beginning):
         self.signals_sent: list[str] = []
         self._follower = StopFollower(run, since)
         self._trainer = trainer

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from dataclasses import dataclass
 
 from cockpit.core.events import parse_command
-from cockpit.system import jsonl
+from cockpit.system import checkpoints, jsonl
 from cockpit.system.run_dir import AttemptDir, RunDir
 
 # The sender of the guard's stop: a person's first one after it asks, and does not press harder.
 GUARD = "guard"
 
 
-class StopFollower:
-    """The times of the stops that people meant for the trainer of an attempt made at ``since``.
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where an attempt's commands begin: at a byte of control.jsonl, and not before a time.
 
-    What is there at the first look counts by its time, what is appended later counts whatever
-    its time: the clock may be set while the trainer lives.
+    Attempts say the place; those of before they did are told from the one before by the time,
+    which is wrong once the clock was set.
     """
 
-    def __init__(self, run: RunDir, since: float):
-        self._tail = jsonl.Tail(run.control)
-        self._since = since
+    place: int = 0
+    since: float = 0.0
+
+
+class StopFollower:
+    """The times of the stops that people meant for the trainer of an attempt.
+
+    What is there at the first look counts from the attempt's beginning on, what is appended
+    later counts whatever its time: the clock may be set while the trainer lives.
+    """
+
+    def __init__(self, run: RunDir, beginning: Beginning):
+        self._tail = jsonl.Tail(run.control, beginning.place)
+        self._since = beginning.since
         self._times: list[float] = []
 
     def times(self) -> list[float]:
@@ -34,14 +48,18 @@ class StopFollower:
         return self._times
 
 
-def asked_since(attempt: AttemptDir) -> float:
-    """From when on commands are meant for this attempt: all of them, for the first one."""
+def beginning(attempt: AttemptDir) -> Beginning:
+    """From where on commands are meant for this attempt: all of them, for the first one."""
     if attempt.number == 1:
-        return 0.0
+        return Beginning()
+    with contextlib.suppress(ValueError):
+        request = checkpoints.request(attempt.path)
+        if request is not None and request.commands_from is not None:
+            return Beginning(place=request.commands_from)
     try:
-        return attempt.plan_path.stat().st_mtime
+        return Beginning(since=attempt.plan_path.stat().st_mtime)
     except OSError:
-        return time.time()
+        return Beginning(since=time.time())
 
 
 def to_stop(run: RunDir, attempt: AttemptDir) -> bool:
@@ -49,4 +67,4 @@ def to_stop(run: RunDir, attempt: AttemptDir) -> bool:
 
     Raises OSError if the commands cannot be read.
     """
-    return bool(StopFollower(run, asked_since(attempt)).times())
+    return bool(StopFollower(run, beginning(attempt)).times())

@@ -12,7 +12,7 @@ from typing import Literal
 from cockpit.core.events import Action, Command
 from cockpit.errors import CockpitError
 from cockpit.system import jsonl, launcher, liveness, process
-from cockpit.system.asked import StopFollower, asked_since
+from cockpit.system.asked import Beginning, StopFollower, beginning
 from cockpit.system.run_dir import RunDir
 from cockpit.system.summary import digest
 
@@ -60,7 +60,8 @@ def stop(run: RunDir, *, sender: str = "") -> str:
         return f"nothing to stop: the run is {state.status}"
     now = time.time()
     try:
-        since = max(map(asked_since, run.attempts()[-1:]), default=0.0)
+        newest = run.attempts()[-1:]
+        since = beginning(newest[0]) if newest else Beginning()
         before = escalation(StopFollower(run, since).times())
     except OSError as error:
         raise _failed("The run's records cannot be read", run, error) from error

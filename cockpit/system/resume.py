@@ -144,7 +144,8 @@ def begin(
             refuse_if_alive(run)
             if run.attempts()[-1].number != after_attempt:
                 raise _taken(run)
-            attempt = add_attempt(run, plan, forecast, request.model_dump(mode="json"))
+            asked = request.model_copy(update={"commands_from": _size(run.control)})
+            attempt = add_attempt(run, plan, forecast, asked.model_dump(mode="json"))
             if launch:
                 launcher.launch(run)
     except OSError as error:
@@ -155,6 +156,13 @@ def begin(
             exit_code=1,
         ) from error
     return attempt
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def prepare_latest(

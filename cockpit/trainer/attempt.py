@@ -13,7 +13,7 @@ from cockpit.core.events import Ended, Note, Started
 from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
 from cockpit.system import checkpoints, process
-from cockpit.system.asked import asked_since
+from cockpit.system.asked import beginning
 from cockpit.system.run_dir import AttemptDir, RunDir
 from cockpit.trainer import blas, loading, resume, setup
 from cockpit.trainer.commands import Inbox, already_acknowledged
@@ -54,7 +54,7 @@ class Session:
         self._emit = emit
         self._progress = Progress(iters=0)
         done = already_acknowledged(attempt.trainer_events) if ranks.first else set()
-        inbox = Inbox(run.control, asked_since(attempt), done)
+        inbox = Inbox(run.control, beginning(attempt), done)
         self._control = Control(inbox, stop, ranks, emit)
 
     def run(self, fast_blas: str | None) -> int:

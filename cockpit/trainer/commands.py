@@ -6,22 +6,24 @@ from collections import deque
 from pathlib import Path
 
 from cockpit.core.events import Acknowledged, Command, parse_command, parse_event
-from cockpit.system.jsonl import Tail
+from cockpit.system.asked import Beginning
+from cockpit.system.jsonl import Tail, lines_of
 
 
 class Inbox:
     """The commands of one attempt, in order.
 
-    ``since`` is when the attempt was made (Unix seconds): of what is there at the first look,
-    only what was asked after it is obeyed. What is appended later is obeyed whatever its time:
-    the clock may be set while the trainer lives. Looking costs one stat when nothing was written.
+    ``beginning`` is that of the attempt: of what is there at the first look, only what was asked
+    after it is obeyed. What is appended later is obeyed whatever its time: the clock may be set
+    while the trainer lives. Looking costs one stat when nothing was written.
     """
 
-    def __init__(self, path: Path, since: float, done: set[str] | None = None):
+    def __init__(self, path: Path, beginning: Beginning, done: set[str] | None = None):
         self._path = path
-        self._tail = Tail(path)
-        self._since = since
-        self._seen = set(done or ())
+        self._tail = Tail(path, beginning.place)
+        self._since = beginning.since
+        # Whoever replaces the file by an older copy of it has nothing obeyed again.
+        self._seen = set(done or ()) | _ids_before(path, beginning.place)
         self._waiting: deque[Command] = deque()
 
     def next(self) -> Command | None:
@@ -52,6 +54,15 @@ class Inbox:
             if command.id not in self._seen and command.t >= self._since:
                 self._waiting.append(command)
             self._seen.add(command.id)
+
+
+def _ids_before(path: Path, place: int) -> set[str]:
+    try:
+        with path.open("rb") as file:
+            lines = lines_of(file.read(place))
+    except OSError:
+        return set()
+    return {command.id for command in map(parse_command, lines) if command is not None}
 
 
 def already_acknowledged(events: Path) -> set[str]:

@@ -159,6 +159,6 @@ def test_a_limit_is_known_only_where_swap_is_of_a_fixed_size(
 def test_the_guards_stop_does_not_make_a_persons_first_one_the_second(home: Path) -> None:
     run = run_dir.create(PLAN)
     control.send(run, "stop", sender=asked.GUARD)
-    assert asked.StopFollower(run, 0.0).times() == []
+    assert asked.StopFollower(run, asked.Beginning()).times() == []
     control.send(run, "stop", sender="cli")
-    assert len(asked.StopFollower(run, 0.0).times()) == 1
+    assert len(asked.StopFollower(run, asked.Beginning()).times()) == 1

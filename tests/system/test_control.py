@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from cockpit.core import events as ev
+from cockpit.core.checkpoint_state import ResumeRequest
 from cockpit.core.events import Command, parse_command
+from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
-from cockpit.system import asked, control, jsonl
+from cockpit.system import asked, control, jsonl, process, resume, run_dir, run_lock
+from cockpit.system.asked import Beginning
 from cockpit.system.control import escalation
 from cockpit.system.run_dir import RunDir
 
@@ -59,14 +64,14 @@ def test_stops_meant_for_an_earlier_attempt_and_damage_do_not_count(tmp_path: Pa
         file.write(b'{"type": garbage\n\xff\xfe\n{"id":"x","action":"explode"}\n\n')
     control.send(run, "pause")
     new = control.send(run, "stop")
-    assert asked.StopFollower(run, old.t).times() == [old.t, new.t]
-    assert asked.StopFollower(run, new.t).times() == [new.t]
+    assert asked.StopFollower(run, Beginning(since=old.t)).times() == [old.t, new.t]
+    assert asked.StopFollower(run, Beginning(since=new.t)).times() == [new.t]
 
 
 def test_a_stop_counts_even_if_the_clock_was_set_back_before_it(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     earlier = control.send(run, "stop")
-    follower = asked.StopFollower(run, earlier.t + 1)
+    follower = asked.StopFollower(run, Beginning(since=earlier.t + 1))
     assert follower.times() == [], "meant for the attempt before"
     after_the_step = Command(id="x", action="stop", t=earlier.t - 3600)
     jsonl.append(run.control, after_the_step.line())
@@ -81,5 +86,32 @@ def test_commands_are_meant_for_the_attempt_that_was_there(tmp_path: Path) -> No
         attempt.path.mkdir(parents=True)
         attempt.plan_path.touch()
         os.utime(attempt.plan_path, (1000.0, 1000.0))
-    assert asked.asked_since(run.attempt(1)) == 0.0
-    assert asked.asked_since(run.attempt(2)) == 1000.0
+    assert asked.beginning(run.attempt(1)) == Beginning()
+    assert asked.beginning(run.attempt(2)) == Beginning(since=1000.0)
+
+
+def test_a_resumed_attempt_knows_its_stops_by_their_place_whatever_the_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COCKPIT_HOME", str(tmp_path))
+    monkeypatch.setenv("COCKPIT_GRACE_SECONDS", "600")
+    plan = RunPlan(model="nano", data="x")
+    run = run_dir.create(plan)
+    ended = ev.Ended(status="stopped", update=1)
+    jsonl.append(run.attempt(1).trainer_events, _started(1, 2**22 + 1, 1.0).line() + ended.line())
+    an_hour_on = time.time() + 3600
+    jsonl.append(run.control, Command(id="old", action="stop", t=an_hour_on + 1).line())
+    resume.begin(run, 1, plan, None, ResumeRequest(checkpoint=""), launch=False)
+    # It was made before the clock was set back.
+    os.utime(run.attempt(2).plan_path, (an_hour_on, an_hour_on))
+    pid, created = process.identity(os.getpid()) or (0, 0.0)
+    jsonl.append(run.attempt(2).trainer_events, _started(2, pid, created).line())
+    lock = run_lock.acquire(run)
+    assert lock is not None
+    assert control.stop(run).startswith("asked to finish")
+    assert control.stop(run).startswith("too early to terminate")
+    os.close(lock)
+
+
+def _started(attempt: int, pid: int, created: float) -> ev.Started:
+    return ev.Started(attempt=attempt, pid=pid, pid_created=created, updates=9, device="x")

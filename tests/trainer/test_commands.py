@@ -10,6 +10,7 @@ import pytest
 
 from cockpit.core import events as ev
 from cockpit.system import jsonl
+from cockpit.system.asked import Beginning
 from cockpit.trainer.commands import Inbox
 from tests.trainer.conftest import Training
 
@@ -109,7 +110,7 @@ def test_what_comes_after_the_first_look_is_obeyed_whatever_the_clock_says(
     path = tmp_path / "control.jsonl"
     if before is not None:
         path.write_bytes(before)
-    inbox = Inbox(path, since=1000.0)
+    inbox = Inbox(path, Beginning(since=1000.0))
     assert inbox.next() is None
     jsonl.append(path, ev.Command(id="pause", action="pause", t=1.0).line())
     jsonl.append(path, ev.Command(id="stop", action="stop", t=2.0).line() * 2)
@@ -119,14 +120,16 @@ def test_what_comes_after_the_first_look_is_obeyed_whatever_the_clock_says(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("placed", [True, False])
 def test_what_was_asked_of_an_earlier_attempt_is_not_obeyed_even_if_it_is_long(
-    tmp_path: Path,
+    tmp_path: Path, placed: bool
 ) -> None:
     path = tmp_path / "control.jsonl"
     old = (ev.Command(id=f"old{i}", action="sample", prompt="x" * 99, t=1.0) for i in range(12_000))
     path.write_bytes(b"".join(command.line() for command in old))
     assert path.stat().st_size > jsonl.CHUNK_BYTES
-    inbox = Inbox(path, since=1000.0)
+    beginning = Beginning(place=path.stat().st_size) if placed else Beginning(since=1000.0)
+    inbox = Inbox(path, beginning)
     assert inbox.next() is None
     # Whoever replaces the file by an older copy of it repeats nothing.
     content = path.read_bytes()
