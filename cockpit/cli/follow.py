@@ -111,7 +111,7 @@ def _print_warnings(state: RunState, printed: Printed) -> None:
     waits, waited = state.status in WAITING, printed.status in WAITING
     if waits and state.status != printed.status:
         say(f"{state.status} ...")
-    elif waited and not waits and state.active:
+    elif waited and not waits and state.trains:
         say("running again")
     printed.status = state.status
 

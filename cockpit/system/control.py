@@ -54,7 +54,7 @@ def stop(run: RunDir, *, sender: str = "") -> str:
     if state.status == "recovering":
         # Its supervisor looks for this one, and nobody else is there to obey.
         send(run, "stop", sender=sender)
-        return "asked to look for no way on: the run ends as it is"
+        return "the recovery is called off: no way on is taken"
     running = state.active and liveness.supervisor_is_alive(run, state)
     if not running and not process.is_alive(state.trainer):
         return f"nothing to stop: the run is {state.status}"

@@ -36,6 +36,13 @@ def without_old_samples(lines: list[bytes], keep: int) -> list[bytes]:
     return [line for i, line in enumerate(lines) if i not in skipped]
 
 
+def supervisor_pid(run: RunDir) -> int | None:
+    """The newest supervisor's; None without a record. Raises OSError if it cannot be read."""
+    events = map(ev.parse_event, backlog.without_memory(run.supervisor_events))
+    pids = [event.pid for event in events if isinstance(event, ev.SupervisorStarted)]
+    return pids[-1] if pids else None
+
+
 def trainers(run: RunDir) -> dict[int, TrainerHistory]:
     """The trainers on record, by attempt, oldest attempt first.
 

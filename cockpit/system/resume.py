@@ -20,6 +20,7 @@ from cockpit.core.run_state import RunState
 from cockpit.errors import CockpitError
 from cockpit.system import (
     checkpoints,
+    history,
     last_plan,
     launcher,
     plan_file,
@@ -185,7 +186,7 @@ def prepare_latest(
 def refuse_if_alive(run: RunDir) -> None:
     """Raises CockpitError if something of the run still trains, or is about to by itself."""
     state = digest(run)
-    if state.active and not _is_the_recovery(state):
+    if state.active and not _is_the_recovery(run, state):
         raise CockpitError(
             "The run is still going on",
             f"{run.name} is {state.status}, at update {state.update}",
@@ -193,10 +194,9 @@ def refuse_if_alive(run: RunDir) -> None:
         )
 
 
-def _is_the_recovery(state: RunState) -> bool:
-    """Whether this process is the one that its supervisor has look for the way on."""
-    supervisor = state.supervisor[0] if state.supervisor is not None else None
-    return state.status == "recovering" and supervisor == os.getppid()
+def _is_the_recovery(run: RunDir, state: RunState) -> bool:
+    """Whether this process is the one that the run's supervisor has look for the way on."""
+    return state.status == "recovering" and history.supervisor_pid(run) == os.getppid()
 
 
 def _tidy(run: RunDir) -> None:

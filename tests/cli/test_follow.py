@@ -7,7 +7,7 @@ import pytest
 from cockpit.cli.follow import Printed, print_progress
 from cockpit.core import events as ev
 from cockpit.core import series
-from cockpit.core.run_state import RECENT_CHECKPOINTS, RECENT_NOTES, RunState, apply
+from cockpit.core.run_state import RECENT_CHECKPOINTS, RECENT_NOTES, RunState, apply, with_recovery
 
 UPDATES = 100_000
 
@@ -113,4 +113,13 @@ def test_the_guard_a_pause_and_what_looks_wrong_are_said_once(follower: Follower
     spiked = [updated(61 + i).model_copy(update={"loss": 9.0}) for i in range(5)]
     said = follower.hears(*spiked)
     assert any(line.startswith("warning: The loss spiked") for line in said)
+    assert follower.hears() == []
+
+
+def test_a_recovery_after_the_guard_s_stop_is_not_running_again(follower: Follower) -> None:
+    follower.hears(started())
+    stopping = ev.Acknowledged(id="1", action="stop", accepted=True)
+    assert follower.hears(stopping) == ["stopping ..."]
+    apply(follower.state, ev.Ended(status="stopped", update=0))
+    with_recovery(follower.state, True)
     assert follower.hears() == []

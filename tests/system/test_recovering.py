@@ -10,8 +10,10 @@ import pytest
 
 from cockpit.core import events as ev
 from cockpit.core.plan import RunPlan
+from cockpit.core.samples import MemorySample
+from cockpit.errors import CockpitError
 from cockpit.supervisor.journal import Journal
-from cockpit.system import control, jsonl, process, run_dir, run_lock
+from cockpit.system import control, jsonl, process, resume, run_dir, run_lock
 from cockpit.system.asked import GUARD
 from cockpit.system.observe import RunWatcher
 from cockpit.system.run_dir import RunDir
@@ -75,6 +77,17 @@ def test_a_stop_after_the_guard_s_counts_and_the_guard_s_alone_does_not(run: Run
     assert digest(run).status == "recovering"
     control.send(run, "stop", sender="me")
     assert digest(run).status == "stopped"
+
+
+def test_only_the_child_of_the_newest_supervisor_may_recover_meanwhile(run: RunDir) -> None:
+    """However long ago that one started."""
+    samples = [ev.MemorySampled(sample=MemorySample(ram_total_bytes=1))] * 500
+    end(run, *samples)
+    end(run, ev.SupervisorStarted(pid=os.getppid(), pid_created=1.0), *samples, KILLED)
+    resume.refuse_if_alive(run)
+    end(run, ev.SupervisorStarted(pid=os.getpid(), pid_created=1.0))
+    with pytest.raises(CockpitError, match="still going on"):
+        resume.refuse_if_alive(run)
 
 
 def test_the_attempt_that_goes_on_is_starting(run: RunDir) -> None:
