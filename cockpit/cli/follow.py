@@ -14,10 +14,8 @@ from cockpit.core import format as fmt
 from cockpit.core import guard
 from cockpit.core.concerns import concerns
 from cockpit.core.ladder import cost_in_words
-from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RunState
-from cockpit.errors import CockpitError
-from cockpit.system import models, run_lock
+from cockpit.system import run_lock
 from cockpit.system.observe import RunWatcher
 from cockpit.system.run_dir import RunDir
 
@@ -167,67 +165,3 @@ def validation_line(validation: ev.Validated, state: RunState) -> str:
 def _at(update: int, state: RunState) -> str:
     total = str(state.updates) if state.updates else "?"
     return f"update {update:>{len(total)}}/{total}"
-
-
-def print_samples(state: RunState) -> None:
-    """Each sampled prompt with its first and its last answer."""
-    prompts = list(dict.fromkeys(sample.prompt for sample in state.samples))
-    for prompt in prompts:
-        answers = [sample for sample in state.samples if sample.prompt == prompt]
-        say(f'\n"{prompt}"')
-        for label, answer in (("before", answers[0]), ("after", answers[-1])):
-            say(f"  {label:<6} (update {answer.update}): {answer.text.strip()}")
-
-
-def print_ending(run: RunDir, plan: RunPlan, state: RunState) -> None:
-    """The last lines: how it ended, what it left, what to do next."""
-    seconds = None
-    if state.started_at is not None and state.ended_at is not None:
-        seconds = state.ended_at - state.started_at
-    first, last = (state.losses[0][1], state.losses[-1][1]) if state.losses else (None, None)
-    say(
-        f"\n{state.status} after {state.update} updates in {fmt.duration(seconds)}: "
-        f"loss {fmt.loss(first)} -> {fmt.loss(last)}, peak {fmt.gigabytes(state.peak_bytes)}"
-    )
-    if state.status == "failed":
-        _print_failure(state)
-    if (refused := state.refused) is not None:
-        say(f"not recovered by itself: {refused.title}")
-        for line in filter(None, (refused.message, refused.remedy and f"-> {refused.remedy}")):
-            say(f"  {line}")
-    elif state.status == "stopped" and state.guard is not None and state.guard.level == "stop":
-        title, said, remedy = guard.told(state.guard)
-        say(f"{title}: {said}\n  -> {remedy}\n  -> see how: cockpit recover {run.name}")
-    elif state.end is not None and state.end.title and state.status != "failed":
-        say(f"{state.end.title}. {state.end.message}")
-        if state.end.remedy:
-            say(f"  -> {state.end.remedy}")
-    if state.checkpoints:
-        say(f"adapters: {run.adapters}")
-        say(
-            f"try them: mlx_lm.generate --model {_folder(plan)} "
-            f"--adapter-path {run.adapters} --prompt '...'"
-        )
-
-
-def _folder(plan: RunPlan) -> str:
-    """What mlx_lm.generate calls the model: it does not know our names."""
-    try:
-        found = models.resolve(plan.model).path
-    except CockpitError:
-        found = None
-    return str(found or plan.model)
-
-
-def _print_failure(state: RunState) -> None:
-    if state.end is not None:
-        lines = [state.end.title, state.end.message]
-        remedy = state.end.remedy
-    else:
-        diagnosis = state.diagnosis
-        lines = [diagnosis.title, *diagnosis.evidence] if diagnosis else []
-        remedy = diagnosis.remedy if diagnosis else ""
-    for line in filter(None, lines):
-        say(f"  {line}")
-    if remedy:
-        say(f"  -> {remedy}")

@@ -34,10 +34,10 @@ def show(run: RunDir | None) -> int:
     ui.run("choose" if run is None else run)
     if run is None:
         return 0
-    from cockpit.cli import follow
+    from cockpit.cli import ending, follow
 
     state = follow.current_state(run)
     if not state.active:
-        follow.print_samples(state)
-        follow.print_ending(run, run.plan(), state)
+        ending.print_samples(state)
+        ending.print_ending(run, run.plan(), state)
     return 0

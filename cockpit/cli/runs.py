@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
-from cockpit.cli import follow, interface, output, train
+from cockpit.cli import ending, follow, interface, output, train
 from cockpit.core.format import NOT_AVAILABLE, count, duration, gigabytes, loss, plain, speed
 from cockpit.core.run_state import RunState
 from cockpit.system import (
@@ -111,12 +111,18 @@ def _readable(run: run_dir.RunDir, state: RunState) -> list[tuple[str, str]]:
         ("checkpoints", ", ".join(str(c.update) for c in state.checkpoints[-5:]) or "none"),
         ("adapters", summary.adapter_path or "none yet"),
     ]  # fmt: skip
+    return rows + _ended(run, state)
+
+
+def _ended(run: run_dir.RunDir, state: RunState) -> list[tuple[str, str]]:
+    """Why it does not go on; empty of a run that does, or simply completed."""
+    if state.status == "failed":
+        lines, remedies = ending.why(run, state)
+        lines += [f"-> {remedy}" for remedy in remedies]
+        return [("" if place else "diagnosis", line) for place, line in enumerate(lines)]
     if state.end is not None and state.end.title:
-        rows.append(("ended", f"{state.end.title}. {state.end.message} {state.end.remedy}"))
-    elif state.diagnosis is not None:
-        rows.append(("diagnosis", state.diagnosis.title))
-        rows += [("", line) for line in (*state.diagnosis.evidence, state.diagnosis.remedy)]
-    return rows
+        return [("ended", f"{state.end.title}. {state.end.message} {state.end.remedy}")]
+    return []
 
 
 def attach(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cockpit.cli import curve, follow, output
+from cockpit.cli import curve, ending, follow, output
 from cockpit.cli.plan_arguments import plan_from_arguments
 from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RunState
@@ -58,10 +58,10 @@ def follow_to_the_end(run: RunDir, *, as_json: bool) -> int:
         output.say(f"\nTraining goes on in the background: cockpit attach {run.name}")
         raise
     _learn_from(state)
-    follow.print_samples(state)
+    ending.print_samples(state)
     if not as_json and (drawing := curve.plotted(state)):
         print(drawing, flush=True)
-    follow.print_ending(run, run.plan(), state)
+    ending.print_ending(run, run.plan(), state)
     if as_json:
         output.print_json(observe.summary(run).document())
     return exit_code(state)

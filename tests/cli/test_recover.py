@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,11 +35,16 @@ def died(home: Path) -> RunDir:
     return ended(ev.Ended(status="failed", update=3, kind="error", message=METAL))
 
 
-def ended(end: ev.Ended) -> RunDir:
+def ended(end: ev.Ended | ev.TrainerExited) -> RunDir:
     run = run_dir.create(PLAN)
-    started = ev.Started(attempt=1, pid=os.getpid(), pid_created=1.0, updates=4, device="cpu")
-    for event in (started, end):
-        jsonl.append(run.attempt(1).trainer_events, event.line())
+    who: dict[str, Any] = {"pid": os.getpid(), "pid_created": 1.0}
+    started = ev.Started(t=end.t - 1, attempt=1, **who, updates=4, device="cpu")
+    jsonl.append(run.attempt(1).trainer_events, started.line())
+    if isinstance(end, ev.TrainerExited):
+        began = ev.TrainerStarted(t=end.t - 1, attempt=1, **who)
+        jsonl.append(run.supervisor_events, began.line() + end.line())
+    else:
+        jsonl.append(run.attempt(1).trainer_events, end.line())
     return run
 
 
@@ -99,3 +105,22 @@ def test_where_less_memory_does_not_help_there_is_no_ladder(cockpit: Cockpit, ho
     assert done.code == 0, done.err
     assert done.document["status"] == "completed"
     assert "ways on" not in done.err and full.plan_of(full.attempt(2)) == PLAN
+
+
+def test_whoever_hears_the_end_is_told_where_the_ways_on_are(cockpit: Cockpit, home: Path) -> None:
+    killed = ev.Diagnosis(
+        kind="memory_kill",
+        title="The kernel killed the trainer: out of memory",
+        remedy="Resume with a smaller batch, shorter sequences or fewer layers.",
+    )
+    run = ended(ev.TrainerExited(attempt=1, signal="SIGKILL", diagnosis=killed))
+    said_by_mlx = ended(ev.Ended(status="failed", update=3, kind="error", message=METAL))
+    for which in (run, said_by_mlx):
+        wanted = f"-> See the ways on, priced: cockpit recover {which.name}"
+        assert wanted in cockpit("show", which.name).out
+        attached = cockpit("attach", which.name, "--plain")
+        assert wanted in attached.err and "smaller batch" not in attached.err
+    count = "[metal::malloc] Resource limit (499000) exceeded."
+    buffers = ended(ev.Ended(status="failed", update=3, kind="error", message=count))
+    shown = cockpit("show", buffers.name).out
+    assert "a smaller batch does not help" in shown and f"cockpit recover {buffers.name}" in shown
