@@ -9,6 +9,7 @@ from cockpit.cli import ending, follow, interface, output, train
 from cockpit.core.format import NOT_AVAILABLE, count, duration, gigabytes, loss, plain, speed
 from cockpit.core.run_state import RunState
 from cockpit.system import (
+    checkpoints,
     control,
     launcher,
     observe,
@@ -108,7 +109,7 @@ def _readable(run: run_dir.RunDir, state: RunState) -> list[tuple[str, str]]:
          f"(forecast {gigabytes(summary.predicted_peak_bytes)})"),
         ("speed", speed(state.tokens_per_second)),
         ("left", duration(state.eta_seconds)),
-        ("checkpoints", ", ".join(str(c.update) for c in state.checkpoints[-5:]) or "none"),
+        ("checkpoints", ", ".join(map(str, checkpoints.updates(run)[-5:])) or "none"),
         ("adapters", summary.adapter_path or "none yet"),
     ]  # fmt: skip
     return rows + _ended(run, state)

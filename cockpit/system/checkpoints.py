@@ -43,6 +43,11 @@ def complete(run: RunDir) -> list[Path]:
     return sorted(_folders(run), key=lambda folder: _place(folder, line))
 
 
+def updates(run: RunDir) -> list[int]:
+    """The updates that there is a complete checkpoint of, in order: old ones are deleted."""
+    return sorted(int(folder.name) for folder in _folders(run))
+
+
 def on_the_line(run: RunDir) -> list[Path]:
     """Those of ``complete`` that the run as it is now came by."""
     line = _line(run)

@@ -6,7 +6,7 @@ from typing import Any
 
 from cockpit.core.run_state import RunState
 from cockpit.errors import CockpitError
-from cockpit.system import observe, tags
+from cockpit.system import checkpoints, observe, tags
 from cockpit.system.run_dir import RunDir
 
 
@@ -21,7 +21,7 @@ def document(run: RunDir, state: RunState | None = None) -> dict[str, Any]:
         "updates": state.update,
         "updates_planned": state.updates,
         "best_validation": None if best is None else {"update": best.update, "loss": best.loss},
-        "checkpoints": [checkpoint.update for checkpoint in state.checkpoints],
+        "checkpoints": checkpoints.updates(run),
         "test_loss": None if state.test is None else state.test.loss,
         "samples": [
             {"update": s.update, "prompt": s.prompt, "text": s.text} for s in state.samples

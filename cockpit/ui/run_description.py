@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cockpit.core import format as fmt
 from cockpit.errors import CockpitError
-from cockpit.system import observe, tags
+from cockpit.system import checkpoints, observe, tags
 from cockpit.system.run_dir import RunDir
 from cockpit.system.summary import RunSummary
 from cockpit.ui.runs_columns import in_line
@@ -26,7 +26,7 @@ def describe(run: RunDir, summary: RunSummary) -> tuple[str, str]:
         f"test loss     {fmt.loss(state.test.loss if state.test else None)}",
         f"peak memory   {fmt.gigabytes(summary.measured_peak_bytes)}"
         f" (forecast {fmt.gigabytes(summary.predicted_peak_bytes)})",
-        f"checkpoints   {', '.join(str(c.update) for c in state.checkpoints) or 'none'}",
+        f"checkpoints   {', '.join(map(str, checkpoints.updates(run))) or 'none'}",
         *(text_of(row).strip() for row in detail_lines(summary, 76)),
     ]
     try:

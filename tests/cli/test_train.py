@@ -60,6 +60,16 @@ def test_a_detached_run_is_listed_attached_to_and_shown(cockpit: Cockpit, short:
     assert shown["plan"]["batch_size"] == 2
 
 
+def test_only_checkpoints_that_are_still_there_are_listed(
+    cockpit: Cockpit, short: list[str]
+) -> None:
+    done = cockpit("train", *short, "--keep-last", "1", "--no-keep-best", "--save-every", "1")
+    assert done.code == 0, done.err
+    assert cockpit("show", "latest", "--json").document["checkpoints"] == [6]
+    (line,) = (k for k in cockpit("show", "latest").out.splitlines() if k.startswith("checkpoints"))
+    assert line.split() == ["checkpoints", "6"]
+
+
 def test_a_stopped_run_keeps_a_checkpoint(cockpit: Cockpit, short: list[str]) -> None:
     endless = [flag if flag != "6" else "100000" for flag in short]
     started = cockpit("train", *endless, "--detach", "--json").document
