@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from cockpit.cli import ending, follow, interface, output, train
 from cockpit.core.format import NOT_AVAILABLE, count, duration, gigabytes, loss, plain, speed
+from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RunState
 from cockpit.system import (
     checkpoints,
@@ -100,8 +101,7 @@ def _readable(run: run_dir.RunDir, state: RunState) -> list[tuple[str, str]]:
         ("tags", ", ".join(tags.read(run)) or "none"),
         ("model", plan.model),
         ("data", plan.data),
-        ("plan", f"{plan.fine_tune_type}, {plan.optimizer}, batch {plan.batch_size} x "
-         f"{plan.grad_accumulation_steps}, sequence {plan.max_seq_length}"),
+        *_plans(plan, run_document.newest_plan(run) or plan, state),
         ("updates", f"{state.update} of {state.updates or NOT_AVAILABLE}"),
         ("train loss", loss(summary.final_train_loss)),
         ("validation", f"best {best.loss:.3f} at update {best.update}" if best else "n/a"),
@@ -113,6 +113,34 @@ def _readable(run: run_dir.RunDir, state: RunState) -> list[tuple[str, str]]:
         ("adapters", summary.adapter_path or "none yet"),
     ]  # fmt: skip
     return rows + _ended(run, state)
+
+
+def _plans(asked: RunPlan, now: RunPlan, state: RunState) -> list[tuple[str, str]]:
+    """What trains, what was asked where that differs, and the recoveries in between."""
+    rows = [("plan", f"{now.fine_tune_type}, {now.optimizer}, {_size(now)}")]
+    if changed := list(_differing(asked, now)):
+        rows.append(("asked", ", ".join(changed)))
+    if state.attempt > 1:
+        times = len(state.recoveries)
+        often = {0: "", 1: ", recovered once"}.get(times, f", recovered {times} times")
+        rows.append(("attempts", f"{state.attempt}{often}"))
+    rows += [("", follow.recovery_line(told)) for told in state.recoveries]
+    return rows
+
+
+def _size(plan: RunPlan) -> str:
+    return (
+        f"batch {plan.batch_size} x {plan.grad_accumulation_steps}, sequence {plan.max_seq_length}"
+    )
+
+
+def _differing(asked: RunPlan, now: RunPlan) -> Iterator[str]:
+    if _size(asked) != _size(now):
+        yield _size(asked)
+    before, after = asked.model_dump(mode="json"), now.model_dump(mode="json")
+    for name in ("num_layers", "grad_checkpoint", "loss_chunks", "long_examples", "learning_rate"):
+        if before[name] != after[name]:
+            yield f"{name} {before[name]} (now {after[name]})"
 
 
 def _ended(run: run_dir.RunDir, state: RunState) -> list[tuple[str, str]]:

@@ -93,6 +93,24 @@ def test_a_rung_of_ones_own_and_one_by_name(cockpit: Cockpit, died: RunDir) -> N
     taken = died.plan_of(died.attempt(2))
     assert (taken.num_layers, taken.batch_size, taken.grad_accumulation_steps) == (1, 1, 4)
     assert (taken.updates, taken.name) == (4, None)
+    shown_as_it_trains_and_as_it_was_asked(cockpit, died)
+
+
+def shown_as_it_trains_and_as_it_was_asked(cockpit: Cockpit, run: RunDir) -> None:
+    said = cockpit("show", run.name).out
+    for line in (
+        "plan             lora, adam, batch 1 x 4",
+        "asked            batch 4 x 1, sequence 2048, num_layers 2 (now 1)",
+        "attempts         2, recovered once",
+        "attempt 2 recovers from update 0 (3 made again): ",
+    ):
+        assert line in said, said
+    document = cockpit("show", run.name, "--json").document
+    assert (document["plan"]["iters"], document["plan"]["batch_size"]) == (4, 4)
+    newest = document["newest_plan"]
+    assert (newest["iters"], newest["batch_size"]) == (document["iterations"], 1)
+    (recovery,) = document["recoveries"]
+    assert (recovery["attempt"], recovery["rung"]) == (2, "num_layers")
 
 
 def test_where_less_memory_does_not_help_there_is_no_ladder(cockpit: Cockpit, home: Path) -> None:
