@@ -116,9 +116,11 @@ def _add_recover(add: Adder) -> None:
         "recover",
         recover.recover,
         "Go on after a lack of memory: the ways on, each priced, and taking one.",
-        "Says what ended a run and the evidence for it, prices the ways on (batch, then sequence "
-        "length, then layers) against what the machine gave, and goes on from the newest "
-        "checkpoint with the first that fits, or with the one that is named.",
+        "Says what ended a run and the evidence for it, prices the ways on (what is lossless "
+        "first, then sequence length, then layers) against what the machine gave, and goes on from "
+        "the newest checkpoint with the first that fits, or with the one that is named. With "
+        "--json and without --yes it prints all that as one document and starts nothing; it "
+        "exits 2 where no way on fits.",
     )
     add_run(command, to="which")
     command.add_argument("--rung", metavar="KIND", help="Take this rung, like batch_size.")

@@ -44,6 +44,23 @@ def gigabytes(size_bytes: float | None) -> str:
     return f"{size_bytes / 1e9:.2f} GB" if abs(size_bytes) < 1e10 else f"{size_bytes / 1e9:.1f} GB"
 
 
+def need_of(need_bytes: int | None, budget_bytes: int | None) -> str:
+    """``1.20 GB of 1.50 GB``, or ``4.0 MB over 1.50 GB`` where that would say the same twice."""
+    over = excess(need_bytes, budget_bytes)
+    room = gigabytes(budget_bytes)
+    return f"{over} over {room}" if over else f"{gigabytes(need_bytes)} of {room}"
+
+
+def excess(need_bytes: int | None, budget_bytes: int | None) -> str:
+    """How much is too much where a need and a smaller budget read alike; empty otherwise."""
+    if need_bytes is None or budget_bytes is None or need_bytes <= budget_bytes:
+        return ""
+    if gigabytes(need_bytes) != gigabytes(budget_bytes):
+        return ""
+    over = need_bytes - budget_bytes
+    return gigabytes(over) if over >= 100_000 else "0.1 MB"
+
+
 def gibibytes(size_bytes: int | None) -> str:
     """``8.0 GiB`` (2**30 bytes), as memory is sold."""
     return NOT_AVAILABLE if size_bytes is None else f"{size_bytes / 2**30:.1f} GiB"

@@ -84,7 +84,10 @@ def test_it_tells_the_evidence_prices_every_rung_and_trains_to_the_end(
 
 def test_a_rung_of_ones_own_and_one_by_name(cockpit: Cockpit, died: RunDir) -> None:
     refused(cockpit("recover", died.name, "--rung", "rank", "--yes"), "no such rung", "num_layers")
-    refused(cockpit("recover", died.name), "Nobody is there to agree", "--yes")
+    refused(cockpit("recover", died.name), "Nobody is there", "Add --yes", "--rung KIND --yes")
+    named = cockpit("recover", died.name, "--rung", "batch_size")
+    refused(named, "would go on with: Smaller micro-batches: 4 x 1 -> 2 x 2", "-> Add --yes")
+    assert "--rung KIND" not in named.err
     refused(cockpit("recover", died.name, "--batch-size", "3", "--yes"), "does not divide")
     assert len(died.attempts()) == 1
     flags = ["--rung", "num_layers", "--set", "batch_size=1", "--yes", "--json"]
@@ -142,3 +145,35 @@ def test_whoever_hears_the_end_is_told_where_the_ways_on_are(cockpit: Cockpit, h
     buffers = ended(ev.Ended(status="failed", update=3, kind="error", message=count))
     shown = cockpit("show", buffers.name).out
     assert "a smaller batch does not help" in shown and f"cockpit recover {buffers.name}" in shown
+
+
+def test_a_script_gets_causes_and_prices_as_one_document_and_starts_nothing(
+    cockpit: Cockpit, died: RunDir
+) -> None:
+    done = cockpit("recover", died.name, "--json")
+    assert done.code == 0 and "ways on" not in done.err
+    told = done.document
+    assert (told["run"], told["attempt"], told["cure"]) == (died.name, 1, "memory")
+    assert told["diagnosis"]["kind"] == "allocation" and METAL in told["diagnosis"]["evidence"]
+    assert (told["from_update"], told["updates_made_again"], told["checkpoint"]) == (0, 3, None)
+    assert "nothing was saved" in told["from_scratch_because"]
+    rungs = {rung["kind"]: rung for rung in told["rungs"]}
+    chosen = rungs[told["chosen"]]
+    assert chosen["fits"] and chosen["offered"] and chosen["changes"] and chosen["why_not"] is None
+    assert chosen["needed_bytes"] <= told["budget_bytes"]
+    assert rungs["max_seq_length"]["why_not"] == "no shorter length is left"
+    own = cockpit("recover", died.name, "--batch-size", "1", "--json").document
+    assert own["own"]["changes"]["grad_accumulation_steps"] == 4 and own["chosen"] is None
+    assert len(died.attempts()) == 1
+
+
+def test_where_nothing_fits_the_document_says_why_of_every_way(
+    cockpit: Cockpit, died: RunDir, home: Path
+) -> None:
+    machine = 'title = "Tiny"\nbackend = "cpu"\nram = "3 MB"\nsystem_reserved = "1 MB"\n'
+    (home / "profiles").mkdir()
+    (home / "profiles" / "this-machine.toml").write_text(machine)
+    done = cockpit("recover", died.name, "--json")
+    assert done.code == 2 and done.document["chosen"] is None
+    assert done.document["budget_bytes"] == 2_000_000
+    assert all(rung["why_not"] for rung in done.document["rungs"])
