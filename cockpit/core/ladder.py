@@ -42,7 +42,8 @@ class Rung:
     ``changes`` are all the plan fields that are not as before, those of rungs above that are part
     of the way included; empty if it cannot be taken. ``fits`` is None where no forecast tells.
     ``why_not`` says why it is not offered; empty for one that is. ``below_floor`` marks one that
-    goes below a floor of the plan, so that only a person may take it.
+    goes below a floor of the plan, so that only a person may take it. ``short`` is the title
+    where there is no room for it: its own lever, and how much else is changed.
     """
 
     kind: RungKind
@@ -54,6 +55,7 @@ class Rung:
     fits: bool | None = None
     why_not: str = ""
     below_floor: bool = False
+    short: str = ""
 
     @property
     def offered(self) -> bool:

@@ -84,6 +84,7 @@ def describe(question: Question, kind: RungKind, way: Way, *, offered: bool = Fa
         fits=fits,
         why_not=why_not,
         below_floor=below_floor(before, changes),
+        short=rung_words.short(kind, before, way.plan, depth),
     )
 
 

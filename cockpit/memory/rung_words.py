@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from cockpit.core import continuation
 from cockpit.core.forecast import MemoryForecast
-from cockpit.core.format import gigabytes
+from cockpit.core.format import excess, need_of
 from cockpit.core.ladder import RungKind
 from cockpit.core.plan import RunPlan
 from cockpit.memory.analytic import padded_length
@@ -31,12 +31,22 @@ def name(kind: RungKind) -> str:
 
 
 def title(kind: RungKind, before: RunPlan, after: RunPlan, depth: int | None) -> str:
-    """The rung with what its own lever does: ``Smaller micro-batches: 4 -> 2, 2 an update``."""
+    """All that is changed: ``Loss in chunks: 1 -> 8, with gradient checkpointing``."""
+    others = along(kind, before, after)
+    with_them = " and ".join(filter(None, (", ".join(others[:-1]), *others[-1:])))
+    return lever(kind, before, after, depth) + (f", with {with_them}" if others else "")
+
+
+def short(kind: RungKind, before: RunPlan, after: RunPlan, depth: int | None) -> str:
+    """``Loss in chunks: 1 -> 8 (+1)``: one more is changed."""
+    others = along(kind, before, after)
+    return lever(kind, before, after, depth) + (f" (+{len(others)})" if others else "")
+
+
+def lever(kind: RungKind, before: RunPlan, after: RunPlan, depth: int | None) -> str:
+    """The rung with what its own lever does: ``Smaller micro-batches: 4 x 1 -> 2 x 2``."""
     if kind == "batch_size":
-        return (
-            f"{name(kind)}: {before.batch_size} x {before.grad_accumulation_steps} -> "
-            f"{after.batch_size} x {after.grad_accumulation_steps}"
-        )
+        return f"{name(kind)}: {_batch(before)} -> {_batch(after)}"
     if kind == "grad_checkpoint":
         return name(kind)
     if kind == "num_layers":
@@ -44,6 +54,28 @@ def title(kind: RungKind, before: RunPlan, after: RunPlan, depth: int | None) ->
     if kind == "long_examples":
         return f"{name(kind)} at {after.max_seq_length:,} tokens"
     return f"{name(kind)}: {getattr(before, kind):,} -> {getattr(after, kind):,}"
+
+
+def along(kind: RungKind, before: RunPlan, after: RunPlan) -> tuple[str, ...]:
+    """What else is changed, by rungs above that are part of this one."""
+    said = {
+        "grad_checkpoint": "gradient checkpointing",
+        "loss_chunks": f"{after.loss_chunks} chunks",
+        "batch_size": f"batch {_batch(after)}",
+        "max_seq_length": f"{after.max_seq_length:,} tokens",
+        "long_examples": "long examples split",
+        "num_layers": f"{after.num_layers} layers",
+    }
+    own = {kind, "max_seq_length"} if kind == "long_examples" else {kind}
+    return tuple(
+        words
+        for field, words in said.items()
+        if field not in own and getattr(before, field) != getattr(after, field)
+    )
+
+
+def _batch(plan: RunPlan) -> str:
+    return f"{plan.batch_size} x {plan.grad_accumulation_steps}"
 
 
 def nothing_left(kind: RungKind, plan: RunPlan) -> str:
@@ -62,8 +94,9 @@ def too_much(
         "long_examples": f"with {plan.max_seq_length} tokens",
         "num_layers": f"with {plan.num_layers} layer{'s' if plan.num_layers != 1 else ''}",
     }.get(kind, "with it")
-    need, room = gigabytes(forecast.needed_bytes), gigabytes(budget_bytes)
-    return f"even {most} it needs {need} of {room}"
+    need = need_of(forecast.needed_bytes, budget_bytes)
+    verb = "is" if excess(forecast.needed_bytes, budget_bytes) else "needs"
+    return f"even {most} it {verb} {need}"
 
 
 def consequences(
@@ -84,19 +117,20 @@ def _consequences(
     before: RunPlan, after: RunPlan, lengths: Sequence[int] | None, depth: int | None
 ) -> Iterator[str]:
     if after.grad_checkpoint and not before.grad_checkpoint:
-        yield "activations are computed twice"
+        yield "gradient checkpointing: activations are computed twice"
     if after.loss_chunks != before.loss_chunks:
-        yield f"the loss in {after.loss_chunks} chunks, one at a time: nothing is computed twice"
-    if after.batch_size != before.batch_size:
         yield (
-            f"{after.batch_size} x {after.grad_accumulation_steps} examples an update instead of "
-            f"{before.batch_size} x {before.grad_accumulation_steps}"
+            f"the loss in {after.loss_chunks} chunks, one at a time: the loss itself costs no "
+            "second computation"
         )
+    if after.batch_size != before.batch_size:
+        yield f"{_batch(after)} examples an update instead of {_batch(before)}"
     if after.max_seq_length < before.max_seq_length:
         yield from _shorter(before, after, lengths)
     layers, now = trained_layers(before, depth), trained_layers(after, depth)
     if layers is not None and now is not None and now < layers:
-        yield f"{now} blocks are trained instead of {layers}"
+        are = "block is" if now == 1 else "blocks are"
+        yield f"{now} {are} trained instead of {layers}"
 
 
 def _shorter(before: RunPlan, after: RunPlan, lengths: Sequence[int] | None) -> Iterator[str]:

@@ -80,7 +80,7 @@ def edited(ways: Ways, text: str) -> Rung:
     with _oracle(situation) as oracle:
         limits = limits_of(situation.plan, use_data=True)
         rung = recovery.custom(situation, changes, oracle.price, budget, limits, oracle.lengths)
-    return replace(rung, title=f"Edited: {text}")
+    return replace(rung, title=f"Edited: {text}", short="")
 
 
 def fields_of(text: str) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def test_it_tells_the_evidence_prices_every_rung_and_trains_to_the_end(
         "4 x 1 -> 2 x 2",
         "lossless",
         "why not: no shorter length is left",
-        "1 blocks are trained instead of 2",
+        "1 block is trained instead of 2",
     ):
         assert said in done.err
     recovery = json.loads((died.attempt(2).path / "resume.json").read_text())["recovery"]

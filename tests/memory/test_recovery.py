@@ -9,12 +9,12 @@ import pytest
 
 from cockpit.core import ladder
 from cockpit.core.forecast import MemoryForecast
-from cockpit.core.ladder import MEMORY_RUNGS, Ladder, Rung
+from cockpit.core.ladder import MEMORY_RUNGS, Ladder, Rung, RungKind
 from cockpit.core.model_spec import ModelSpec
 from cockpit.core.plan import RunPlan
 from cockpit.core.samples import MemorySample
 from cockpit.errors import CockpitError
-from cockpit.memory import recovery_budget, rung_cost, unattended
+from cockpit.memory import recovery_budget, rung_cost, rung_words, unattended
 from cockpit.memory.buffer_rungs import buffer_rungs
 from cockpit.memory.custom_rung import custom_rung
 from cockpit.memory.fit import Limits
@@ -113,6 +113,43 @@ def test_only_lengths_that_the_data_has_count() -> None:
     rungs = MemoryRungs(Question(plan(), 900_000, MODEL, [30] * 10), price)
     cut = next(rung for rung in rungs if rung.kind == "max_seq_length")
     assert cut.why_not == "no shorter length is left"
+
+
+def test_a_rung_names_all_that_it_changes_and_whose_each_consequence_is() -> None:
+    asked = plan(batch_size=16, num_layers=2)
+    before = RungWords(asked)
+    chunks = before.of("loss_chunks", grad_checkpoint=True, loss_chunks=8)
+    assert chunks[0] == "Loss in chunks: 1 -> 8, with gradient checkpointing"
+    assert "gradient checkpointing: activations are computed twice" in chunks[1]
+    (loss,) = (said for said in chunks[1] if "chunks" in said)
+    assert loss.endswith("the loss itself costs no second computation")
+    layers = before.of("num_layers", grad_checkpoint=True, max_seq_length=257, num_layers=1)
+    assert layers[0] == "Fewer layers: 2 -> 1, with gradient checkpointing and 257 tokens"
+    assert "1 block is trained instead of 2" in layers[1]
+    split = before.of("long_examples", max_seq_length=65, long_examples="split")
+    assert split[0] == "Split long examples at 65 tokens"
+
+
+class RungWords:
+    """What a rung of a plan is called and what it means."""
+
+    def __init__(self, asked: RunPlan):
+        self._asked = asked
+
+    def of(self, kind: RungKind, **changes: object) -> tuple[str, tuple[str, ...]]:
+        after = self._asked.with_changes(**changes)
+        said = rung_words.consequences(self._asked, after, None, MODEL.layers)
+        return rung_words.title(kind, self._asked, after, MODEL.layers), said
+
+
+def test_what_is_too_large_by_less_than_its_figures_show_says_by_how_much() -> None:
+    asked = plan(batch_size=1, grad_checkpoint=True, loss_chunks=32, num_layers=1)
+    need = 194_000_000
+    question = Question(asked, need - 4_000_000, MODEL)
+    rung = next(r for r in MemoryRungs(question, lambda _: forecast(need)) if r.changes)
+    assert rung.fits is False and rung.why_not.endswith("it is 4.0 MB over 0.19 GB")
+    far = next(r for r in MemoryRungs(question, lambda _: forecast(2 * need)) if r.changes)
+    assert far.why_not.endswith("it needs 0.39 GB of 0.19 GB")
 
 
 def test_what_is_below_a_floor_says_so() -> None:

@@ -23,6 +23,7 @@ class RungList(CursorList):
         super().__init__(id=id)
         self._rungs: tuple[Rung, ...] = ()
         self._budget = ""
+        self._budget_bytes: int | None = None
         self._waiting = "looking at the ways on…"
 
     @property
@@ -42,6 +43,7 @@ class RungList(CursorList):
         """The ladder with its preselected rung under the cursor."""
         self._rungs = ladder.rungs
         self._waiting = "" if ladder.rungs else "no change of the plan cures this"
+        self._budget_bytes = ladder.budget_bytes
         self._budget = f"budget {fmt.gigabytes(ladder.budget_bytes)}"
         self.cursor = ladder.preselected or 0
         self.redraw()
@@ -65,18 +67,30 @@ class RungList(CursorList):
         return super().build(width, height)
 
     def row(self, index: int, width: int) -> Line:
-        rung = self._rungs[index]
-        sign, word, role = verdict(rung)
-        size = fmt.gigabytes(rung.forecast.needed_bytes) if rung.forecast else fmt.NOT_AVAILABLE
-        kind = ("lossless" if rung.lossless else "changes") if rung.offered else ""
-        room = max(10, width - VERDICT_WIDTH - SIZE_WIDTH - KIND_WIDTH - 1)
-        shown: Role = "text" if rung.offered else "label"
-        return line(
-            (pad(f"{sign} {word}", VERDICT_WIDTH), role),
-            (pad(shorten(fmt.plain(rung.title), room - 1), room), shown),
-            (f"{size if rung.changes else '':>{SIZE_WIDTH}}", shown),
-            (f"  {pad(kind, KIND_WIDTH - 2)}", "good" if rung.lossless else "warn"),
-        )
+        return rung_row(self._rungs[index], self._budget_bytes, width)
+
+
+def rung_row(rung: Rung, budget_bytes: int | None, width: int) -> Line:
+    """Verdict, title, what it needs (or how much too much that is) and what it costs."""
+    sign, word, role = verdict(rung)
+    need = rung.forecast.needed_bytes if rung.forecast else None
+    over = fmt.excess(need, budget_bytes)
+    size = (f"+{over}" if over else fmt.gigabytes(need)) if rung.changes else ""
+    kind = ("lossless" if rung.lossless else "changes") if rung.offered else ""
+    room = max(10, width - VERDICT_WIDTH - SIZE_WIDTH - KIND_WIDTH - 1)
+    shown: Role = "text" if rung.offered else "label"
+    return line(
+        (pad(f"{sign} {word}", VERDICT_WIDTH), role),
+        (pad(title_in(rung, room - 1), room), shown),
+        (f"{size:>{SIZE_WIDTH}}", shown),
+        (f"  {pad(kind, KIND_WIDTH - 2)}", "good" if rung.lossless else "warn"),
+    )
+
+
+def title_in(rung: Rung, width: int) -> str:
+    """The whole title if there is room for it, else the short one."""
+    title = fmt.plain(rung.title)
+    return shorten(title if len(title) <= width or not rung.short else rung.short, width)
 
 
 def verdict(rung: Rung) -> tuple[str, str, Role]:
@@ -106,7 +120,7 @@ class RungDetail(Lines):
     def build(self, width: int, height: int) -> Sequence[Line]:
         if self._rung is None:
             return ()
-        head = heading(line((fmt.plain(self._rung.title), "strong")), (), width)
+        head = heading(line((title_in(self._rung, width - 4), "strong")), (), width)
         return [head, *detail_lines(self._rung, self._reason, width)][:height]
 
 
