@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cockpit.core import evidence
 from cockpit.core.events import Diagnosis
 from cockpit.core.samples import MemorySample
 
@@ -19,7 +20,6 @@ MEMORY_KINDS = frozenset({"allocation", "buffer_size", "memory_kill", "allocator
 NEAR_FULL = 0.9
 # macOS kills who holds most of the compressor's pages; half of RAM in it is near its end.
 COMPRESSOR_SHARE = 0.5
-EVIDENCE_LINES = 5
 
 _SMALLER = "Resume with a smaller batch, shorter sequences or fewer layers."
 _INTACT = "The last complete checkpoint is intact: resume from it."
@@ -144,9 +144,9 @@ def diagnose(
     trainer that was ended because it hung after an error of the GPU.
     """
     case = _Case(
-        known=_exit_evidence(exit_code, signal, oom_kills_delta, address_space_bytes)
-        + _memory_evidence(samples[-1] if samples else None),
-        log=tuple(line.strip() for line in log_tail if line.strip())[-EVIDENCE_LINES:],
+        known=evidence.of_exit(exit_code, signal, oom_kills_delta, address_space_bytes)
+        + evidence.of_memory(samples[-1] if samples else None),
+        log=evidence.of_log(log_tail),
     )
     if hang is not None:
         return _hung(case, hang, recognise(log_tail))
@@ -234,51 +234,8 @@ def memory_reasons(
     return tuple(dict.fromkeys(reasons))
 
 
-def _exit_evidence(
-    exit_code: int | None,
-    signal: str | None,
-    oom_kills_delta: int | None,
-    address_space_bytes: int | None,
-) -> tuple[str, ...]:
-    if signal is not None:
-        lines = [f"ended by {signal}"]
-    else:
-        lines = ["exit code not known" if exit_code is None else f"exit code {exit_code}"]
-    if oom_kills_delta is not None:
-        lines.append(
-            f"the kernel killed {oom_kills_delta} for memory just then"
-            if oom_kills_delta
-            else "the kernel killed nothing for memory just then"
-        )
-    if address_space_bytes is not None:
-        lines.append(f"address space limited to {_gib(address_space_bytes)}")
-    return tuple(lines)
-
-
-def _memory_evidence(last: MemorySample | None) -> tuple[str, ...]:
-    if last is None:
-        return ()
-    parts = [
-        f"{label} {_gib(used)}" + (f" of {_gib(total)}" if total else "")
-        for label, used, total in (
-            ("trainer", last.footprint_bytes, None),
-            ("RAM used", last.ram_used_bytes, last.ram_total_bytes),
-            ("limit used", last.limit_used_bytes, last.limit_bytes),
-            ("swap used", last.swap_used_bytes, last.swap_total_bytes),
-        )
-        if used is not None
-    ]
-    if last.pressure is not None:
-        parts.append(f"pressure {last.pressure}")
-    return ("last sample: " + ", ".join(parts),) if parts else ()
-
-
 def _near(used: int | None, total: int | None, share: float = NEAR_FULL) -> bool:
     return bool(used is not None and total and used >= share * total)
-
-
-def _gib(size_bytes: int) -> str:
-    return f"{size_bytes / 2**30:.2f} GiB"
 
 
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b.*")

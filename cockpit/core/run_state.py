@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cockpit.core import events as ev
-from cockpit.core import series
+from cockpit.core import evidence, series
 from cockpit.core.samples import MemorySample
 
 # A run is recovering while its supervisor looks for a way on by itself, with no trainer.
@@ -276,7 +276,9 @@ def _apply_end(state: RunState, event: ev.Ended | ev.TrainerExited | ev.Supervis
     elif isinstance(event, ev.TrainerExited) and state.end is None:
         state.status = "failed"
         state.ended_at = event.t
-        state.diagnosis = event.diagnosis
+        if event.diagnosis is not None:
+            recent = list(state.memory)[-2:]
+            state.diagnosis = evidence.dated(event.diagnosis, recent, event.t)
 
 
 def _apply_recovery(state: RunState, event: ev.Guarded | ev.Recovered | ev.RecoveryRefused) -> None:

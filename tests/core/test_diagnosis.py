@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cockpit.core.diagnosis import MEMORY_KINDS, diagnose, recognise
+from cockpit.core.evidence import dated
 from cockpit.core.samples import MemorySample
 
 GIB = 2**30
@@ -171,7 +172,7 @@ def test_a_full_swap_with_ram_to_spare_is_not_evidence() -> None:
 def test_a_crash_near_the_address_space_limit_is_the_allocators() -> None:
     diagnosis = diagnose(signal="SIGSEGV", samples=[ROOMY], address_space_bytes=4 * GIB)
     assert diagnosis.kind == "allocator"
-    assert "address space limited to 4.00 GiB" in diagnosis.evidence
+    assert "address space limited to 4.29 GB" in diagnosis.evidence
     assert diagnose(signal="SIGSEGV", samples=[ROOMY], address_space_bytes=64 * GIB).kind == (
         "unknown"
     )
@@ -239,11 +240,35 @@ def test_evidence_says_all_that_is_known() -> None:
     assert diagnosis.evidence == (
         "ended by SIGKILL",
         "the kernel killed nothing for memory just then",
-        "last sample: trainer 3.00 GiB, RAM used 6.00 GiB of 16.00 GiB, swap used 0.00 GiB of "
-        "2.00 GiB, pressure normal",
+        "last sample: trainer 3.22 GB, RAM used 6.44 GB of 17.2 GB, swap used 0 GB of 2.15 GB, "
+        "pressure normal",
         "one",
         "two",
     )
+
+
+def test_what_every_run_prints_is_no_evidence() -> None:
+    log = [
+        "[transformers] Token indices sequence length is longer than the specified maximum (9 > 5)",
+        "Killed: 9",
+        "update 0: validation loss 10.7639",
+    ]
+    assert diagnose(signal="SIGKILL", log_tail=log).evidence == ("ended by SIGKILL", "Killed: 9")
+
+
+def test_a_last_sample_says_how_old_it_was_at_the_end() -> None:
+    """The trainer alone may have been read once more: the rest is from the reading before."""
+
+    def told(*memory: tuple[float, MemorySample]) -> str:
+        found = diagnose(signal="SIGKILL", samples=[sample for _, sample in memory])
+        return dated(found, memory, 100.0).evidence[-1]
+
+    glance = ROOMY.model_copy(update={"footprint_bytes": 4 * GIB})
+    assert told((98.0, CRITICAL), (98.8, ROOMY)).startswith(
+        "last sample, 1.2 s before the end: trainer 3.22 GB"
+    )
+    assert told((98.8, ROOMY), (99.7, glance)).startswith("last sample, 0.3 to 1.2 s before")
+    assert told((99.0, ROOMY), (101.0, CRITICAL)).startswith("last sample, 0.0 s before")
 
 
 def test_without_any_evidence_nothing_is_claimed() -> None:

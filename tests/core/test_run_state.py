@@ -224,3 +224,16 @@ def test_what_is_not_alive_never_shows_as_running(
 def test_the_dead_may_have_ended_well() -> None:
     state = state_of(*TRAINING, ev.Ended(status="completed", update=2))
     assert with_liveness(state, trainer_alive=False, supervisor_alive=False).status == "completed"
+
+
+def test_a_death_tells_how_old_its_last_reading_was() -> None:
+    found = ev.Diagnosis(kind="memory_kill", title="x", evidence=("last sample: trainer 3.00 GB",))
+    state = RunState()
+    for event in (
+        ev.TrainerStarted(t=1, attempt=1, pid=1, pid_created=1),
+        ev.MemorySampled(t=10, sample=MemorySample(footprint_bytes=3)),
+        ev.TrainerExited(t=12.5, attempt=1, signal="SIGKILL", diagnosis=found),
+    ):
+        apply(state, event)
+    assert state.diagnosis is not None
+    assert state.diagnosis.evidence == ("last sample, 2.5 s before the end: trainer 3.00 GB",)
