@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cockpit.cli.output import say
@@ -39,11 +40,22 @@ class Printed:
     validation: ev.Validated | None = None
     checkpoint: ev.Checkpointed | None = None
     note: ev.Note | None = None
+    noted: set[tuple[str, str]] = field(default_factory=set)
     recovery: ev.Recovered | None = None
+    recovered: set[int] = field(default_factory=set)
     guard: ev.Guarded | None = None
     concerns: frozenset[str] = frozenset()
     status: str = ""
     phase: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is said of a moment, and of which update if of any."""
+
+    t: float
+    text: str
+    update: int | None = None
 
 
 def follow(run: RunDir) -> RunState:
@@ -72,35 +84,72 @@ def current_state(run: RunDir) -> RunState:
 
 
 def print_progress(state: RunState, printed: Printed, report_every: int) -> None:
-    """Says what is new in ``state`` since the last call."""
-    for note in _after(state.notes, printed.note):
-        say(f"{note.level}: {note.message}" + (f"\n  -> {note.remedy}" if note.remedy else ""))
-        printed.note = note
-    for recovered in _after(state.recoveries, printed.recovery):
-        say(recovery_line(recovered))
-        printed.recovery = recovered
-    _print_warnings(state, printed)
+    """Says what is new in ``state`` since the last call, in the order it happened."""
+    records = sorted(_records(state, printed), key=lambda said: said.t)
+    for line in _placed(_updates(state, printed, report_every), records, state):
+        say(line.text)
+    _print_concerns(state, printed)
     if state.phase != printed.phase and state.phase in ("loading", "compiling", "testing"):
         say(f"{state.phase} ...")
     printed.phase = state.phase
-    _print_updates(state, printed, report_every)
-    # Attaching to a long run starts near its end, not with a thousand lines.
-    newest = 0 if printed.begun else -CATCH_UP_LINES
     printed.begun = True
-    for validation in _after(state.validations, printed.validation)[newest:]:
-        say(validation_line(validation, state))
-        printed.validation = validation
-    for checkpoint in _after(state.checkpoints, printed.checkpoint)[newest:]:
-        say(f"{_at(checkpoint.update, state)}  checkpoint ({checkpoint.reason})")
-        printed.checkpoint = checkpoint
 
 
-def _print_warnings(state: RunState, printed: Printed) -> None:
-    """What the guard saw, what looks wrong, and that the run waits for somebody."""
+def _records(state: RunState, printed: Printed) -> Iterator[Line]:
+    """What carries the time it happened at."""
+    for note in _after(state.notes, printed.note):
+        printed.note = note
+        # Every attempt says the same of its machine and its data.
+        if (note.level, note.message) not in printed.noted:
+            printed.noted.add((note.level, note.message))
+            told = f"\n  -> {note.remedy}" if note.remedy else ""
+            yield Line(note.t, f"{note.level}: {note.message}{told}")
     if state.guard is not None and state.guard != printed.guard:
         title, said, remedy = guard.told(state.guard)
-        say(f"warning: {title}: {said}\n  -> {remedy}")
+        yield Line(state.guard.t, f"warning: {title}: {said}\n  -> {remedy}")
     printed.guard = state.guard
+    for recovered in _after(state.recoveries, printed.recovery):
+        printed.recovery = recovered
+        yield from _recovery(recovered, printed)
+    # Attaching to a long run starts near its end, not with a thousand lines.
+    newest = 0 if printed.begun else -CATCH_UP_LINES
+    for validation in _after(state.validations, printed.validation)[newest:]:
+        printed.validation = validation
+        yield Line(validation.t, validation_line(validation, state), validation.update)
+    for saved in _after(state.checkpoints, printed.checkpoint)[newest:]:
+        printed.checkpoint = saved
+        text = f"{_at(saved.update, state)}  checkpoint ({saved.reason})"
+        yield Line(saved.t, text, saved.update)
+
+
+def _recovery(told: ev.Recovered, printed: Printed) -> Iterator[Line]:
+    """That an attempt is one, and later what that costs."""
+    if told.attempt not in printed.recovered:
+        printed.recovered.add(told.attempt)
+        yield Line(told.t, recovery_line(told), told.recovery.from_update)
+    if cost := cost_in_words(told.recovery):
+        yield Line(told.t, f"attempt {told.attempt}: {cost}")
+
+
+def _placed(updates: list[Line], records: list[Line], state: RunState) -> list[Line]:
+    """The updates, whose times nobody keeps, among the records: after all of the updates before,
+    and after what was said meanwhile."""
+    last = state.last.t if state.last is not None else math.inf
+    lines = list(records)
+    for update in updates:
+        assert update.update is not None
+        before = [
+            i for i, x in enumerate(lines) if x.update is not None and x.update < update.update
+        ]
+        place = before[-1] + 1 if before else 0
+        while place < len(lines) and lines[place].update is None and lines[place].t <= last:
+            place += 1
+        lines.insert(place, update)
+    return lines
+
+
+def _print_concerns(state: RunState, printed: Printed) -> None:
+    """What looks wrong, and that the run waits for somebody."""
     found = concerns(state)
     for concern in found:
         if concern.kind not in printed.concerns:
@@ -125,7 +174,7 @@ def _after(records: Iterable[Said], last: Said | None) -> Sequence[Said]:
     return [record for record in found if record.t > last.t]
 
 
-def _print_updates(state: RunState, printed: Printed, report_every: int) -> None:
+def _updates(state: RunState, printed: Printed, report_every: int) -> list[Line]:
     # A new attempt may start before the place where the one before it ended.
     printed.update = min(printed.update, state.update)
     due = [
@@ -135,12 +184,14 @@ def _print_updates(state: RunState, printed: Printed, report_every: int) -> None
     ]
     if due:
         printed.update = due[-1][0]
-    for update, loss, rate in due[-CATCH_UP_LINES:]:
-        say(
-            f"{_at(update, state)}  loss {fmt.loss(loss)}  rate {rate:.2e}  "
-            f"{fmt.speed(state.tokens_per_second)}  peak {fmt.gigabytes(state.peak_bytes)}  "
-            f"left {fmt.duration(state.eta_seconds)}"
-        )
+    how = (
+        f"{fmt.speed(state.tokens_per_second)}  peak {fmt.gigabytes(state.peak_bytes)}  "
+        f"left {fmt.duration(state.eta_seconds)}"
+    )
+    return [
+        Line(0.0, f"{_at(update, state)}  loss {fmt.loss(loss)}  rate {rate:.2e}  {how}", update)
+        for update, loss, rate in due[-CATCH_UP_LINES:]
+    ]
 
 
 def _since(state: RunState, update: int) -> Iterator[tuple[tuple[int, float], tuple[int, float]]]:
@@ -153,8 +204,7 @@ def recovery_line(event: ev.Recovered) -> str:
     """``attempt 2 recovers from update 40 (3 made again): Fewer layers: 4 -> 2``."""
     taken = event.recovery
     again = f" ({taken.lost_updates} made again)" if taken.lost_updates else ""
-    said = f"attempt {event.attempt} recovers from update {taken.from_update}{again}: {taken.title}"
-    return said if taken.slowdown is None else f"attempt {event.attempt}: {cost_in_words(taken)}"
+    return f"attempt {event.attempt} recovers from update {taken.from_update}{again}: {taken.title}"
 
 
 def validation_line(validation: ev.Validated, state: RunState) -> str:

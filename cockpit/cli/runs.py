@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from cockpit.cli import ending, follow, interface, output, train
 from cockpit.core.format import NOT_AVAILABLE, count, duration, gigabytes, loss, plain, speed
+from cockpit.core.ladder import cost_in_words
 from cockpit.core.plan import RunPlan
 from cockpit.core.run_state import RunState
 from cockpit.system import (
@@ -124,7 +125,9 @@ def _plans(asked: RunPlan, now: RunPlan, state: RunState) -> list[tuple[str, str
         times = len(state.recoveries)
         often = {0: "", 1: ", recovered once"}.get(times, f", recovered {times} times")
         rows.append(("attempts", f"{state.attempt}{often}"))
-    rows += [("", follow.recovery_line(told)) for told in state.recoveries]
+    for told in state.recoveries:
+        cost = cost_in_words(told.recovery)
+        rows += [("", line) for line in (follow.recovery_line(told), cost) if line]
     return rows
 
 

@@ -7,8 +7,8 @@ import argparse
 from cockpit.cli import curve, ending, follow, output
 from cockpit.cli.plan_arguments import plan_from_arguments
 from cockpit.core.plan import RunPlan
-from cockpit.core.run_state import RunState
-from cockpit.system import launcher, observe, preflight, run_dir
+from cockpit.core.run_state import ACTIVE, RunState
+from cockpit.system import launcher, observe, preflight, run_dir, run_lock
 from cockpit.system.run_dir import RunDir
 
 # Ended.kind of a run that could never have worked as asked.
@@ -50,8 +50,10 @@ def launch(plan: RunPlan, *, anyway: bool, take_fitting: bool = False) -> RunDir
 
 
 def follow_to_the_end(run: RunDir, *, as_json: bool) -> int:
-    """Follows ``run`` and reports its end; Ctrl-C leaves it training."""
-    output.say(f"run {run.name}: Ctrl-C leaves it training; stop it with: cockpit stop {run.name}")
+    """Follows ``run`` and reports its end; Ctrl-C leaves it training if it does."""
+    if run_lock.is_held(run) or observe.summary(run).status in ACTIVE:
+        stop = f"stop it with: cockpit stop {run.name}"
+        output.say(f"run {run.name}: Ctrl-C leaves it training; {stop}")
     try:
         state = follow.follow(run)
     except KeyboardInterrupt:

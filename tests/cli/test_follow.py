@@ -123,3 +123,33 @@ def test_a_recovery_after_the_guard_s_stop_is_not_running_again(follower: Follow
     apply(follower.state, ev.Ended(status="stopped", update=0))
     with_recovery(follower.state, True)
     assert follower.hears() == []
+
+
+def noted(message: str) -> ev.Note:
+    return ev.Note(level="info", message=message)
+
+
+def test_what_happened_is_told_in_its_order(follower: Follower) -> None:
+    """Of a run that recovered and is over, whoever attaches hears attempt 1 before attempt 2."""
+    recovery = ev.Recovery(
+        after_attempt=1, rung="batch_size", title="Smaller", from_update=2, lost_updates=1
+    )
+    slower = recovery.model_copy(update={"slowdown": 1.5})
+    first = (started(), noted("float32"), validated(0, 9.0), updated(1), updated(2), saved(2))
+    second = (started(2, 2), noted("float32"), ev.Recovered(attempt=2, recovery=recovery))
+    rest = (updated(3), ev.Recovered(attempt=2, recovery=slower), updated(4), validated(4, 8.0))
+    said = follower.hears(*first, updated(3), *second, *rest, saved(4), noted("The end"))
+    assert [line.split("  rate")[0].removeprefix("update      ") for line in said] == [
+        "info: float32",
+        "0/100000  validation loss 9.000",
+        "1/100000  loss 2.000",
+        "2/100000  loss 2.000",
+        "2/100000  checkpoint (scheduled)",
+        "attempt 2 recovers from update 2 (1 made again): Smaller",
+        "attempt 2: a token takes 1.50 times as long as before, measured",
+        "3/100000  loss 2.000",
+        "4/100000  loss 2.000",
+        "4/100000  validation loss 8.000",
+        "4/100000  checkpoint (scheduled)",
+        "info: The end",
+    ]

@@ -141,6 +141,7 @@ def test_whoever_hears_the_end_is_told_where_the_ways_on_are(cockpit: Cockpit, h
         assert wanted in cockpit("show", which.name).out
         attached = cockpit("attach", which.name, "--plain")
         assert wanted in attached.err and "smaller batch" not in attached.err
+        assert "Ctrl-C" not in attached.err, "it is over: nothing is left training"
     count = "[metal::malloc] Resource limit (499000) exceeded."
     buffers = ended(ev.Ended(status="failed", update=3, kind="error", message=count))
     shown = cockpit("show", buffers.name).out
