@@ -43,6 +43,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
 
 
 def list_runs(arguments: argparse.Namespace) -> int:
+    run_dir.refuse_home_that_is_no_folder()
     order = Order(arguments.sort, arguments.reverse)
     rows = run_list.read(validations=order.key == "best-loss")
     found = runs_view.tagged(

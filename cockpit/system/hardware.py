@@ -15,6 +15,7 @@ from pydantic import ValidationError
 import cockpit
 from cockpit.core.profiles import GIB, HardwareProfile
 from cockpit.errors import CockpitError
+from cockpit.system import profile_files
 from cockpit.system.home import home
 from cockpit.system.profile_files import ProfileSet, load_profile, load_profiles
 from cockpit.system.sensors.files import read_text
@@ -22,7 +23,7 @@ from cockpit.system.sensors.linux import LinuxMemory
 from cockpit.system.sensors.macos import Kernel, parse_int, parse_text
 from cockpit.system.software import MLX_CUDA, installed_version
 
-THIS_MACHINE = "this-machine"
+THIS_MACHINE = profile_files.THIS_MACHINE
 
 # What stays with the system: assumptions, at most a quarter of a small machine. On Metal the
 # working set is nearly always the tighter bound.

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,34 @@ from cockpit.core.profiles import NAME_PATTERN, HardwareProfile, parse_profile, 
 from cockpit.errors import CockpitError
 from cockpit.system import whole_file
 
+# Not a file's name: the machine at hand, which needs none.
+THIS_MACHINE = "this-machine"
 _TEXTS = frozenset({"title", "backend", "chip", "notes"})
 _TEXTS |= {"ram", "gpu_memory", "system_reserved", "working_set"}
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileSet:
-    """What the folders held: profiles by backend and size, and the files that could not be read."""
+    """What the folders held: profiles by backend and size, and the files that could not be read.
+
+    ``broken`` are the names of the latter, each with its problem.
+    """
 
     profiles: tuple[HardwareProfile, ...]
     problems: tuple[CockpitError, ...]
+    broken: Mapping[str, CockpitError] = dataclass_field(default_factory=dict)
 
     def get(self, name: str) -> HardwareProfile:
-        """The profile of that name. Raises CockpitError listing those there are."""
+        """The profile of that name. Raises CockpitError: what is wrong with it, or those there are.
+
+        One of the user's own that is broken is not silently the shipped one of its name.
+        """
+        if name in self.broken:
+            raise self.broken[name]
         for profile in self.profiles:
             if profile.name == name:
                 return profile
-        known = ", ".join(profile.name for profile in self.profiles) or "none"
+        known = ", ".join(dict.fromkeys([THIS_MACHINE, *(p.name for p in self.profiles)]))
         raise CockpitError(
             "Unknown hardware profile", f"There is no profile {name!r}.", f"Choose from: {known}."
         )
@@ -42,15 +54,19 @@ def load_profiles(folders: Iterable[Path]) -> ProfileSet:
     """
     found: dict[str, HardwareProfile] = {}
     problems: list[CockpitError] = []
+    broken: dict[str, CockpitError] = {}
     for folder in folders:
         for path in sorted(folder.glob("*.toml")):
             try:
                 found[path.stem] = load_profile(path)
             except CockpitError as problem:
                 problems.append(problem)
+                broken[path.stem] = problem
+            else:
+                broken.pop(path.stem, None)
     order = {"metal": 0, "cuda": 1, "cpu": 2}
     profiles = sorted(found.values(), key=lambda p: (order[p.backend], p.budget_bytes, p.name))
-    return ProfileSet(tuple(profiles), tuple(problems))
+    return ProfileSet(tuple(profiles), tuple(problems), broken)
 
 
 def load_profile(path: Path) -> HardwareProfile:

@@ -15,7 +15,7 @@ from cockpit.core.checkpoint_state import RESUME_NAME
 from cockpit.core.plan import RunPlan
 from cockpit.errors import CockpitError
 from cockpit.system import plan_file, whole_file
-from cockpit.system.home import runs_folder
+from cockpit.system.home import home, runs_folder
 
 # Any of these makes a folder a run.
 _PARTS = ("plan.toml", "attempts", "supervisor.jsonl")
@@ -189,6 +189,17 @@ def all_runs() -> list[RunDir]:
     return sorted(found, key=_age, reverse=True)
 
 
+def refuse_home_that_is_no_folder() -> None:
+    """Without a folder there are no runs; CockpitError says why there is none."""
+    place = home()
+    if place.exists() and not place.is_dir():
+        raise CockpitError(
+            "COCKPIT_HOME is not a folder",
+            f"{place}: it is a file",
+            "Set COCKPIT_HOME to a folder, which need not exist yet, or unset it.",
+        )
+
+
 def _age(run: RunDir) -> tuple[str, int, str]:
     """Orders runs by creation: the minute in the name, then the plan, which is never rewritten."""
     try:
@@ -211,6 +222,7 @@ def find(name: str) -> RunDir:
     if matches:
         names = ", ".join(run.name for run in matches[:5])
         raise CockpitError(f"Several runs match {name!r}", names, "Give more of the name.")
+    refuse_home_that_is_no_folder()
     raise CockpitError(
         f"No run matches {name!r}",
         f"looked in {runs_folder()}",

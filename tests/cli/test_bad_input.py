@@ -163,3 +163,17 @@ def test_a_bare_environment_is_enough(cockpit: Cockpit, monkeypatch: pytest.Monk
         monkeypatch.delenv(name, raising=False)
     assert os.environ.get("LANG") is None
     assert cockpit("runs", "--json").document == {"runs": []}
+
+
+def test_a_profile_of_ones_own_that_is_broken(cockpit: Cockpit, home: Path) -> None:
+    (home / "profiles").mkdir(parents=True)
+    (home / "profiles" / "bad.toml").write_text('title = "Bad"\nbackend = = "cpu"\n')
+    done = cockpit("predict", "--model", "nano", "--profile", "bad")
+    refused(done, "not TOML", "profiles/bad.toml", "line 2", "Correct that line")
+    refused(cockpit("profiles", "nowhere"), "There is no profile 'nowhere'", ": this-machine, ")
+
+
+def test_a_home_that_is_a_file(cockpit: Cockpit, home: Path) -> None:
+    home.write_text("")
+    for command in (("runs",), ("show", "latest")):
+        refused(cockpit(*command), "COCKPIT_HOME is not a folder", str(home))
