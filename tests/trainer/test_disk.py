@@ -38,6 +38,7 @@ def limited(training: Training, limit_bytes: int, stdout: int = subprocess.DEVNU
         text=True,
     )
     log.close()
+    training.started.append(training.process)
     return training
 
 
