@@ -22,7 +22,7 @@ class Evaluation:
     ``born`` are inputs that are zeros still to be made when it starts.
 
     ``unknown`` are primitives that the table lacks, and ``held_bytes`` is the most that was live
-    or kept for reuse in the replay before.
+    or kept for reuse in any replay so far: a run of many updates starts them everywhere in a task.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Evaluation:
             self._run(memory, _ByDispatches(ahead, memory, start))
         else:
             self._run(memory, _ByCommits(ahead, memory))
-        self.held_bytes = memory.held_bytes
+        self.held_bytes = max(self.held_bytes, memory.held_bytes)
         return memory.peak_bytes
 
     def later_peaks(self, ahead: RunAhead) -> list[int]:

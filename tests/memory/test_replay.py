@@ -59,6 +59,12 @@ def test_the_peak_depends_on_where_in_a_task_it_starts() -> None:
     assert max(peaks) - min(peaks) in range(1, 6 * SIZE)
 
 
+def test_what_is_held_is_the_most_of_all_starts() -> None:
+    evaluation = Evaluation(chain(300, "Reduce"), SIZE)
+    peaks = [evaluation.peak_bytes(PLAIN, start) for start in (1, 2)]
+    assert peaks[1] < peaks[0] <= evaluation.held_bytes
+
+
 def test_fewer_outstanding_tasks_lower_it() -> None:
     evaluation = Evaluation(chain(300, "Reduce"), SIZE)
     fewer = replace(PLAIN, outstanding_tasks=5)

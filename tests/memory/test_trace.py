@@ -18,7 +18,7 @@ from cockpit.trainer import loading
 from tests.memory import models
 
 BENCH = Path(__file__).parents[2] / "bench" / "forecast.py"
-QUICK_CASES = 7
+QUICK_CASES = 8
 
 
 def traced(config: dict[str, Any] = models.LLAMA, **fields: Any) -> Trace:
@@ -33,7 +33,7 @@ def forecast(**fields: Any) -> MemoryForecast:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Seven plans, trained for real and forecast."""
+    """Eight plans, trained for real and forecast."""
     out = tmp_path_factory.mktemp("bench") / "quick.json"
     command = [sys.executable, str(BENCH), "--quick", "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
