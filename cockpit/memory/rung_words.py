@@ -38,9 +38,9 @@ def title(kind: RungKind, before: RunPlan, after: RunPlan, depth: int | None) ->
 
 
 def short(kind: RungKind, before: RunPlan, after: RunPlan, depth: int | None) -> str:
-    """``Loss in chunks: 1 -> 8 (+1)``: one more is changed."""
+    """``Loss in chunks: 1 -> 8, and 1 more``: of the changes that it takes."""
     others = along(kind, before, after)
-    return lever(kind, before, after, depth) + (f" (+{len(others)})" if others else "")
+    return lever(kind, before, after, depth) + (f", and {len(others)} more" if others else "")
 
 
 def lever(kind: RungKind, before: RunPlan, after: RunPlan, depth: int | None) -> str:

@@ -15,13 +15,15 @@ from cockpit.ui.widgets.parts import largest_first
 
 
 def explanation(
+    of_the_form: list[str],
     found: Assessment,
     forecast: Forecast | None,
     fitted: Fitting | None,
     prospects: Prospects | None,
 ) -> str:
     """Problems, warnings, time, data, the forecast by part, and what fits; empty if unknown."""
-    parts = [_whole(problem) for _, problem in found.findings]
+    parts = [f"✗ {problem}" for problem in of_the_form]
+    parts += [_whole(problem) for _, problem in found.findings]
     parts += [f"! {warning}" for warning in found.warnings]
     if prospects is not None:
         parts.append(in_full(prospects))

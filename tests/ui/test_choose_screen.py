@@ -236,6 +236,18 @@ async def test_warnings_are_shown_and_do_not_keep_from_launching(tmp_path: Path)
             await until_shown(pilot, "Before you launch", *words)
 
 
+async def test_what_is_wrong_with_the_plan_as_a_whole_is_said_in_full() -> None:
+    async with opened(plan=demo_plan(iters=40)) as pilot:
+        await until_shown(pilot, "ready to launch")
+        form = pilot.app.screen.query_one(PlanForm)
+        form.focus()
+        form.move_to(KEY_FIELDS.index("grad_accumulation_steps"))
+        await pilot.press("enter", "ctrl+u", *"99999999", "enter")
+        await until_shown(pilot, "✗ iters (40) is less than", "not one update", "e Explain")
+        await pilot.press("e")
+        await until_shown(pilot, "Before you launch", "✗ iters (40) is less than")
+
+
 async def test_the_learning_rate_says_when_a_schedule_decides() -> None:
     async with opened() as pilot:
         await until_shown(pilot, "ready to launch")

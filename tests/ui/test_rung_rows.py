@@ -31,11 +31,11 @@ def rung(kind: RungKind, need_bytes: int, *, why_not: str = "", **changes: objec
     ("kind", "changes", "said"),
     [
         ("loss_chunks", {}, "Loss in chunks: 1 -> 8 "),
-        ("loss_chunks", {"grad_checkpoint": True}, "Loss in chunks: 1 -> 8 (+1)"),
+        ("loss_chunks", {"grad_checkpoint": True}, "Loss in chunks: 1 -> 8, and 1 more"),
         (
             "batch_size",
             {"batch_size": 1, "grad_accumulation_steps": 16, "grad_checkpoint": True},
-            "Smaller micro-batches: 16 x 1 -> 1 x 16 (+2)",
+            "Smaller micro-batches: 16 x 1 -> 1 x 16, and 2 more",
         ),
     ],
 )

@@ -79,10 +79,8 @@ class ChoiceView:
     def show_problems(self, inquiry: Inquiry) -> None:
         """What stands in the way: a field, the plan as a whole, or what the files say."""
         estimate, found = self._estimate, inquiry.found
-        estimate.problems = [f"{name}: {said}" for name, said in self._draft.problems().items()]
-        if not estimate.problems:
-            whole = self._draft.trouble(self._model())
-            estimate.problems = [whole] if whole else []
+        estimate.problems, of_fields = self._of_the_form()
+        if not of_fields:
             estimate.problems += [in_short(problem) for _, problem in found.findings]
         estimate.warnings = found.warnings
         self.explain_field()
@@ -91,4 +89,13 @@ class ChoiceView:
     def explanation(self, inquiry: Inquiry) -> str:
         """All of it, for a dialog; empty if nothing is known."""
         found, forecast = inquiry.found, self._estimate.forecast
-        return explanation(found, forecast, inquiry.fitting, inquiry.prospects)
+        own, _ = self._of_the_form()
+        return explanation(own, found, forecast, inquiry.fitting, inquiry.prospects)
+
+    def _of_the_form(self) -> tuple[list[str], bool]:
+        """What is wrong with the plan as it is typed, and whether single fields are."""
+        of_fields = [f"{name}: {said}" for name, said in self._draft.problems().items()]
+        if of_fields:
+            return of_fields, True
+        whole = self._draft.trouble(self._model())
+        return [whole] if whole else [], False

@@ -188,7 +188,7 @@ class ChooseScreen(LaunchingScreen):
 
     def action_explain(self) -> None:
         if text := self._view.explanation(self.inquiry):
-            kind = "error" if self.inquiry.found.findings else "plain"
+            kind = "error" if text.startswith("✗") else "plain"
             self.app.push_screen(TextDialog("Before you launch", text, kind=kind))
 
     def action_save_plan(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from cockpit.core import format as fmt
@@ -19,6 +20,7 @@ METHODS = {
 }
 BAR_WIDTH = 20
 INDENT = " " * 10
+_HANGING = " " * 3
 # Lines for problems that the details of the forecast leave free.
 PROBLEM_ROOM = 2
 DETAIL_LINES = 3
@@ -63,7 +65,8 @@ class Estimate(Lines):
         if spare >= DETAIL_LINES + PROBLEM_ROOM and self.forecast is not None:
             details = detail_lines(self.forecast, width)
         room = spare - len(details)
-        said = problem_lines(self.problems, self.warnings, self.waiting, room, fit=self.fit)
+        problems, warnings = self.problems, self.warnings
+        said = problem_lines(problems, warnings, self.waiting, room, width, fit=self.fit)
         about = line((f" {fmt.plain(self.about)}", "label"))
         return [head, memory, *details, time, data, *said, about]
 
@@ -137,10 +140,26 @@ def detail_lines(forecast: Forecast, width: int) -> list[Line]:
     return lines
 
 
+def _wrapped(text: str, width: int, most: int) -> list[str]:
+    """``text`` on up to ``most`` lines; what is left over stays on the last one, to be cut."""
+    lines = textwrap.wrap(text, max(20, width), subsequent_indent=_HANGING)
+    if len(lines) <= most:
+        return lines
+    rest = " ".join(part.strip() for part in lines[most - 1 :])
+    return [*lines[: most - 1], f"{_HANGING}{rest}" if most > 1 else text]
+
+
 def problem_lines(
-    problems: list[str], warnings: Sequence[str], waiting: bool, room: int, *, fit: str = ""
+    problems: list[str],
+    warnings: Sequence[str],
+    waiting: bool,
+    room: int,
+    width: int,
+    *,
+    fit: str = "",
 ) -> list[Line]:
-    """Problems, then what would fit, then warnings, as far as there is room."""
+    """Problems, then what would fit, then warnings, as far as there is room: a long one on
+    several lines if the others have one each."""
     told: list[tuple[str, Role]] = [(f" ✗ {fmt.plain(problem)}", "bad") for problem in problems]
     if fit:
         told.append((f" → {fmt.plain(fit)}", "warn"))
@@ -148,7 +167,10 @@ def problem_lines(
         told.append((" checking…", "label") if waiting else (" ✓ ready to launch", "good"))
     told += [(f" ! {fmt.plain(warning)}", "warn") for warning in warnings]
     if len(told) <= room:
-        lines = [line(span) for span in told]
+        lines: list[Line] = []
+        for place, (text, role) in enumerate(told):
+            most = room - len(lines) - (len(told) - place - 1)
+            lines += [line((part, role)) for part in _wrapped(text, width - 1, most)]
     elif room > 1:
         more = len(told) - room + 1
         lines = [*(line(span) for span in told[: room - 1]), line((f"   and {more} more", "label"))]
