@@ -128,7 +128,7 @@ def quick_cases() -> list[Case]:
         Case("quick llama checkpointed", tiny, 4, 64, kept, flavour="mlx_lm"),
         Case("quick llama accumulated", tiny, 4, 64, {"grad_accumulation_steps": 3}),
         Case("quick llama on real text", tiny, 4, 192, kept, real_lengths()[:16]),
-        Case("quick llama in 4 chunks", tiny, 4, 64, {"loss_chunks": 4}),
+        Case("quick llama in 8 chunks", tiny, 4, 64, {"loss_chunks": 8}),
         Case("quick packed", packed(tiny, 4), 2, 32),
         Case("quick experts", experts, 4, 64),
         Case("quick shared keys checkpointed", shared, 4, 64, kept),
