@@ -19,6 +19,7 @@ from cockpit.supervisor.progress import Progress
 from cockpit.supervisor.stops import Stops
 from cockpit.supervisor.trainer_process import Trainer
 from cockpit.system import jsonl, process, run_dir
+from cockpit.system.asked import Beginning
 from tests.supervisor.conftest import PLAN, wait_until
 
 # Makes three updates, says what it is told to, and neither goes on nor obeys.
@@ -53,7 +54,7 @@ class Silence:
         wait_until(self._made_its_updates, "three updates")
         wait_until(lambda: attempt.log.read_text().strip() == said, "its last words")
         self.journal = Journal(self.run.supervisor_events)
-        self.stops = Stops(self.run, Trainer(who, self.child), self.journal, 0.0)
+        self.stops = Stops(self.run, Trainer(who, self.child), self.journal, Beginning())
         rules = HangRules(tick_seconds=0.02, least_seconds=0.4, least_grace_seconds=0.4)
         self.watch = HangWatch(attempt, self.progress, self.stops, self.journal, rules, 0.2)
 
