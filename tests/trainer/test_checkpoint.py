@@ -13,6 +13,7 @@ import mlx.core as mx
 import pytest
 
 from cockpit.core import events as ev
+from cockpit.system import whole_file
 from cockpit.system.run_dir import RunDir
 from cockpit.trainer import checkpoint, resume
 from tests.trainer.conftest import Training, write_data
@@ -75,7 +76,7 @@ def test_a_failed_write_leaves_what_was_there(run: RunDir, monkeypatch: pytest.M
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "_sync", full)
+    monkeypatch.setattr(whole_file, "to_the_medium", full)
     with pytest.raises(OSError):
         write(run, 2)
     assert names(run) == ["0000001"]
