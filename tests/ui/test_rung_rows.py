@@ -35,7 +35,7 @@ def rung(kind: RungKind, need_bytes: int, *, why_not: str = "", **changes: objec
         (
             "batch_size",
             {"batch_size": 1, "grad_accumulation_steps": 16, "grad_checkpoint": True},
-            "Smaller micro-batches: 16 x 1 -> 1 x 16, and 2 more",
+            "Smaller micro-batches: 16 x 1 -> 1 x 16, and …",
         ),
     ],
 )
