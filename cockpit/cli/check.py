@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cockpit import catalogue
 from cockpit.check import store
 from cockpit.check.checking import Candidate, check, own_candidates
 from cockpit.check.client import Client
@@ -65,13 +64,7 @@ def _packings(bits: str | None) -> tuple[str, ...]:
 
 def _found(name: str) -> tuple[Mapping[str, Any], Path | None]:
     """config.json's content, and the folder if the model is on this machine."""
-    listed = catalogue.find(name)
-    try:
-        files = models.files(name)
-    except CockpitError:
-        if listed is None:
-            raise
-        files = None
+    files, listed = models.files_or_listed(name)
     if files is not None:
         return files.config(), files.folder
     if listed is None:

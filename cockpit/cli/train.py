@@ -20,8 +20,7 @@ def train(arguments: argparse.Namespace) -> int:
 
     asked = forecasting.with_needed_keys(plan_from_arguments(arguments))
     found = preflight.examine(asked)
-    if found.errors:
-        raise found.errors[0]
+    found.raise_first()
     for line in found.warnings:
         output.say(line)
     run = launch(found.plan, anyway=arguments.anyway, take_fitting=arguments.fit)

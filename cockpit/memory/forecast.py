@@ -7,8 +7,6 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from cockpit import catalogue
-from cockpit.catalogue import CatalogueModel
 from cockpit.core import model_spec
 from cockpit.core.forecast import MemoryForecast
 from cockpit.core.model_spec import ModelSpec
@@ -17,8 +15,7 @@ from cockpit.core.profiles import Backend
 from cockpit.errors import CockpitError
 from cockpit.memory.analytic import analytic_forecast
 from cockpit.memory.client import TraceCancelled, TraceRefused, Worker
-from cockpit.system import model_files, models
-from cockpit.system.model_files import ModelFiles
+from cockpit.system import model_files, models, preflight_data
 from cockpit.system.typed_path import expanded
 
 TIMEOUT_SECONDS = 60.0
@@ -162,14 +159,14 @@ class Forecaster:
 
 def spec_of(plan: RunPlan) -> ModelSpec | None:
     """The model's shape: from its folder, or from the catalogue while it is on the hub."""
-    files, listed = _find(plan.model)
+    files, listed = models.files_or_listed(plan.model)
     if files is not None:
         return files.read()[0]
     return model_spec.from_config(listed.config()) if listed else None
 
 
 def _subject(plan: RunPlan) -> dict[str, Any]:
-    files, listed = _find(plan.model)
+    files, listed = models.files_or_listed(plan.model)
     if files is not None:
         return {"folder": str(files.folder)}
     if listed is None:
@@ -179,17 +176,6 @@ def _subject(plan: RunPlan) -> dict[str, Any]:
             "It can be priced once it is downloaded; `cockpit models` lists what can be now.",
         )
     return {"config": listed.config()}
-
-
-def _find(name: str) -> tuple[ModelFiles | None, CatalogueModel | None]:
-    """The model on this machine, else in the catalogue; CockpitError for a name of neither."""
-    listed = catalogue.find(name)
-    try:
-        return models.files(name), listed
-    except CockpitError:
-        if listed is None:
-            raise
-        return None, listed
 
 
 def _key(plan: RunPlan, request: dict[str, Any]) -> str:
@@ -202,16 +188,5 @@ def _seen(plan: RunPlan, folder: str | None, *, with_data: bool) -> list[Any]:
     """What changes with the model and the data: what was found out before then counts no more."""
     seen: list[Any] = [model_files.stamps(Path(folder)) if folder else None]
     if with_data:
-        seen += [_changed(expanded(plan.data) / f"{s}.jsonl") for s in _SPLITS]
+        seen += preflight_data.stamps(expanded(plan.data))
     return seen
-
-
-_SPLITS = ("train", "valid", "test")
-
-
-def _changed(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size

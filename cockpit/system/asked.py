@@ -63,8 +63,8 @@ def beginning(attempt: AttemptDir) -> Beginning:
 
 
 def to_stop(run: RunDir, attempt: AttemptDir) -> bool:
-    """Whether a person asked to stop since ``attempt`` was made; the guard is none.
-
-    Raises OSError if the commands cannot be read.
-    """
-    return bool(StopFollower(run, beginning(attempt)).times())
+    """Whether a person is known to have asked to stop since ``attempt`` was made; the guard is
+    none."""
+    with contextlib.suppress(OSError):
+        return bool(StopFollower(run, beginning(attempt)).times())
+    return False

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cockpit import embedded
+from cockpit import catalogue, embedded
+from cockpit.catalogue import CatalogueModel
 from cockpit.core.model_spec import ModelSpec, text_config
 from cockpit.core.quantization import parse_quantization
 from cockpit.errors import CockpitError
@@ -72,6 +73,20 @@ def spec(name: str) -> ModelSpec | None:
 def files(name: str) -> ModelFiles | None:
     """The files of a model on this machine, unchecked; None if it is still on the hub."""
     return _find(name)[1]
+
+
+def files_or_listed(name: str) -> tuple[ModelFiles | None, CatalogueModel | None]:
+    """A model's files here, and what the catalogue holds of it; CockpitError for neither's name.
+
+    A hub name that is neither is a pair of None.
+    """
+    listed = catalogue.find(name)
+    try:
+        return files(name), listed
+    except CockpitError:
+        if listed is None:
+            raise
+        return None, listed
 
 
 def cache_folder() -> Path:

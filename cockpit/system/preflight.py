@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from cockpit import catalogue
 from cockpit.core import model_spec
 from cockpit.core.model_spec import ModelSpec
 from cockpit.core.plan import RunPlan
@@ -52,12 +51,16 @@ class Preflight:
         except CockpitError as error:
             self.errors.append(error)
 
+    def raise_first(self) -> None:
+        """Raises the error to mend first, if there is one."""
+        if self.errors:
+            raise self.errors[0]
+
 
 def prepare(plan: RunPlan) -> RunPlan:
     """``plan`` ready to launch, its paths absolute; CockpitError for what would fail."""
     found = examine(plan)
-    if found.errors:
-        raise found.errors[0]
+    found.raise_first()
     return found.plan
 
 
@@ -100,20 +103,13 @@ def before_pricing(plan: RunPlan) -> list[str]:
     if found.spec is not None:
         found.take(_check_numbers(found, found.spec))
         found.take(preflight_adapter.check(found.plan, found.spec, tensors))
-    if found.errors:
-        raise found.errors[0]
+    found.raise_first()
     return found.warnings
 
 
 def _look_at_shape(found: Preflight, tensors: dict[str, Tensor]) -> Iterator[CockpitError | str]:
     name = found.plan.model
-    listed = catalogue.find(name)
-    try:
-        files = models.files(name)
-    except CockpitError:
-        if listed is None:
-            raise
-        files = None
+    files, listed = models.files_or_listed(name)
     if files is None:
         found.spec = model_spec.from_config(listed.config()) if listed else None
         yield f"{name} is not on this machine yet: it is priced without its weights"

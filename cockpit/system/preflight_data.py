@@ -35,7 +35,7 @@ def summary(plan: RunPlan) -> DatasetSummary | None:
                 "Name a folder with train.jsonl, or: pip install datasets",
             )
         return None
-    return _inspected(folder.resolve(), DataKeys.of(plan), _stamps(folder))
+    return _inspected(folder.resolve(), DataKeys.of(plan), stamps(folder))
 
 
 @lru_cache(maxsize=8)
@@ -43,8 +43,8 @@ def _inspected(folder: Path, keys: DataKeys, stamps: tuple[tuple[int, int], ...]
     return dataset.inspect(folder, keys)
 
 
-def _stamps(folder: Path) -> tuple[tuple[int, int], ...]:
-    """Changes when one of the files does."""
+def stamps(folder: Path) -> tuple[tuple[int, int], ...]:
+    """Time of change and size of each split's file: others when one of them changed."""
     found = []
     for name in SPLITS:
         try:

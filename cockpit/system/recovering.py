@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from cockpit.core.ladder import cure_of
 from cockpit.core.run_state import RunState
 from cockpit.errors import CockpitError
 from cockpit.system import asked, death
-from cockpit.system.run_dir import AttemptDir, RunDir
+from cockpit.system.run_dir import RunDir
 
 
 def goes_on_by_itself(run: RunDir, state: RunState) -> bool:
@@ -26,12 +24,5 @@ def goes_on_by_itself(run: RunDir, state: RunState) -> bool:
     return (
         wanted
         and cure_of(death.diagnosis_of(run, state)) == "memory"
-        and not was_stopped(run, attempts[-1])
+        and not asked.to_stop(run, attempts[-1])
     )
-
-
-def was_stopped(run: RunDir, attempt: AttemptDir) -> bool:
-    """Whether a person asked to stop since ``attempt`` was made."""
-    with contextlib.suppress(OSError):
-        return asked.to_stop(run, attempt)
-    return False

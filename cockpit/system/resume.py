@@ -87,8 +87,7 @@ def prepare(
     kept = carried(run, newest, known.plan, state)
     plan = _new_plan(known.plan, asked, kept)
     found = preflight.examine(plan.with_changes(resume_adapter_file=None), room=False)
-    if found.errors:
-        raise found.errors[0]
+    found.raise_first()
     plan = found.plan.with_changes(resume_adapter_file=plan.resume_adapter_file)
     request = ResumeRequest(
         checkpoint=checkpoint.name,
